@@ -5,8 +5,9 @@
 A scene is a layer on a photograph or painting of `benchmarks.clipart` or of FOLDER: a part of the picture in its own
 place ("own") or elsewhere in it ("moved"), a part of another picture ("other"), or a drawing ("drawing"). Its exposure,
 white balance, gamma and saturation are changed at random, and the truth is how it was before; one of eight is not
-changed at all. The error is the mean difference where the layer is solid, in levels of 255. A layer counts as worse
-when its error has grown by more than 0.3 of a level. Seeds below 1000 are for tuning, and are not to be reported.
+changed at all. With --hidden the picture does not show a part that was cut from it: its place is filled. The error is
+the mean difference where the layer is solid, in levels of 255. A layer counts as worse when its error has grown by more
+than 0.3 of a level. Seeds below 1000 are for tuning, and are not to be reported.
 
 Floors: of parts of the same picture at most 0.75 of the error is left, and at most 5 in 100 of all layers are worse.
 """
@@ -25,7 +26,8 @@ from PIL import Image
 
 from benchmarks.clipart import collect
 from llm_dit.alpha import Plane, join
-from llm_dit.classical.harmonizing import LUMA, harmonize
+from llm_dit.classical.harmonizing import harmonize
+from llm_dit.classical.recovering import LUMA
 from llm_dit.layer import Layer
 from tests.kit.report import write_report
 
@@ -85,6 +87,14 @@ def drawing(chance: random.Random, drawings: list[Path]) -> tuple[Plane, Plane]:
             return pixels[..., :3], pixels[..., 3]
 
 
+def filled(ground: Plane, alpha: Plane, top: int, left: int) -> Plane:
+    """Return a picture with what lay below a layer, and 4 px around it, filled from its surroundings."""
+    mask = np.zeros(ground.shape[:2], np.uint8)
+    mask[top : top + alpha.shape[0], left : left + alpha.shape[1]] = alpha > 0
+    mask = cv2.dilate(mask, np.ones((9, 9), np.uint8))
+    return cv2.inpaint(np.rint(ground * 255).astype(np.uint8), mask, 5, cv2.INPAINT_TELEA).astype(np.float32) / 255
+
+
 def shifted(colors: Plane, seed: int) -> Plane:
     """Return colors with another gamma, exposure, white balance and saturation, in 8 bits."""
     rng = np.random.default_rng(seed)
@@ -95,7 +105,7 @@ def shifted(colors: Plane, seed: int) -> Plane:
     return (np.rint(made.clip(0, 1) * 255) / 255).astype(np.float32)
 
 
-def examine(seed: int, drawings: list[Path], grounds: list[Path]) -> tuple[Result, list[Layer]]:
+def examine(seed: int, drawings: list[Path], grounds: list[Path], hidden: bool = False) -> tuple[Result, list[Layer]]:
     """Return what came of a scene, and the harmonized stack."""
     chance, kind = random.Random(seed), KINDS[seed % len(KINDS)]
     ground = picture(chance.choice(grounds))
@@ -105,6 +115,8 @@ def examine(seed: int, drawings: list[Path], grounds: list[Path]) -> tuple[Resul
     else:
         source = picture(chance.choice(grounds)) if kind == "other" else ground
         colors, alpha, top, left = cut(chance, source)
+        if hidden and kind != "other":
+            ground = filled(ground, alpha, top, left)
     if kind != "own":
         top = chance.randint(0, max(ground.shape[0] - alpha.shape[0], 0))
         left = chance.randint(0, max(ground.shape[1] - alpha.shape[1], 0))
@@ -148,12 +160,13 @@ def main() -> int:
     parser.add_argument("--scenes", type=int, default=240)
     parser.add_argument("--data", type=Path, default=Path.home() / ".cache/llm-dit-scenes")
     parser.add_argument("--images", type=Path, help="a folder of further pictures")
+    parser.add_argument("--hidden", action="store_true")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/out/harmonize.json"))
     given = parser.parse_args()
     cv2.setNumThreads(1)
     drawings, grounds = collect(given.data)
     grounds += sorted(file for file in given.images.iterdir() if file.suffix in SUFFIXES) if given.images else []
-    results = [examine(given.first + number, drawings, grounds)[0] for number in range(given.scenes)]
+    results = [examine(given.first + number, drawings, grounds, given.hidden)[0] for number in range(given.scenes)]
     figures = summarize(results)
     for name, row in figures.items():
         print(f"{name:13}" + "".join(f"  {key} {value:g}" for key, value in row.items()))

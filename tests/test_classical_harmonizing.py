@@ -1,5 +1,6 @@
 """A layer gets the color and light of what is around it, and a shadow; where nothing says what fits it stays."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,33 @@ def test_a_part_of_the_picture_gets_its_colors_back(gains: tuple[float, float, f
         assert made[0] is stack[0]
         before, after = before + error(stack[1], truth), after + error(made[1], truth)
     assert after < left * before
+
+
+@pytest.mark.parametrize("at", [(90, 60), (12, 95), (170, 4)])
+@pytest.mark.parametrize("gains", [(1.25, 0.95, 0.7), (0.6, 0.65, 0.75), (1.9, 1.6, 1.3)])
+def test_a_thing_that_the_picture_shows_too_gets_exactly_those_colors(
+    at: tuple[int, int], gains: tuple[float, float, float]
+) -> None:
+    stack, truth = scene(420, gains, 1.2)
+    stack[1] = replace(stack[1], x=at[0], y=at[1])
+    made = harmonize(stack, 1)
+    assert error(stack[1], truth) > 20
+    assert error(made[1], truth) < 1.5, "with the colors that the change clipped"
+    assert harmonize(made, 1).strength == 0
+
+
+def test_a_thing_in_its_place_that_has_its_colors_stays_byte_for_byte() -> None:
+    stack, _ = scene(421, (1, 1, 1))
+    made = harmonize(stack, 1)
+    assert made.strength == 0
+    assert made[1].image.tobytes() == stack[1].image.tobytes()
+
+
+def test_an_edge_like_another_edge_is_not_the_same_thing() -> None:
+    ground, part = np.full((240, 320, 3), 0.55), np.full((60, 80, 3), 0.15)
+    ground[100:], part[30:] = (0.4, 0.5, 0.6), (0.85, 0.2, 0.1)
+    stack = [as_layer(ground), as_layer(part, x=200, y=10)]
+    assert harmonize(stack, 1)[1].image.tobytes() == stack[1].image.tobytes()
 
 
 def test_what_fits_stays_nearly_as_it_is() -> None:

@@ -367,7 +367,7 @@ def keep_harmonized(stack: GivenStack, index: int, name: str | None) -> Harmoniz
     size = sized_canvas(stack)
     assert size is not None
     store, layer = ImageStore(stack.data_dir), placed_layer(stack, index, "index")
-    around = surroundings_of(layers_of(stack), index, *size, groups=stack.groups)
+    around = surroundings_of(layers_of(stack), index, *size, groups=stack.groups, whole=True)
     harmony = harmonize_layer(layer.image, around)
     shadow = None if name is None else contact_shadow(layer, around, *size)
     return HarmonizedStack(

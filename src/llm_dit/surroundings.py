@@ -95,8 +95,12 @@ def surroundings_of(
     width: int | None = None,
     height: int | None = None,
     groups: Groups = NO_GROUPS,
+    *,
+    whole: bool = False,
 ) -> Surroundings:
     """Return what the other layers of a stack, bottom first, show where the layer at `index` is seen, and around it.
+
+    With `whole` that is all of the canvas.
 
     Layers above it count too, as if it lay on top; its own opacity, blend mode and visibility do not. The canvas is
     `width` × `height` pixels, or as `composite` has it; beyond it nothing is known. Scaled, turned and mirrored layers
@@ -114,7 +118,7 @@ def surroundings_of(
             painting.add(replace(each, visible=False) if number == index else each)
         if layer is None:
             raise InputError("index must be the place of a layer in the stack, 0 at the bottom.", param="index")
-        box = _window(layer, width, height)
+        box = _window(layer, width, height, whole)
         return Surroundings(image=_seen_from(layer, box, painting), box=box)
 
 
@@ -124,8 +128,9 @@ def seen_box(layer: Image.Image) -> Box:
     return visible.getbbox() or (0, 0, *layer.size)
 
 
-def _window(layer: Layer, width: int, height: int) -> Box:
-    """Return what is looked at, in the layer's pixels: around what is seen of it, as far as the canvas reaches."""
+def _window(layer: Layer, width: int, height: int, whole: bool) -> Box:
+    """Return what is looked at, in the layer's pixels: around what is seen of it, as far as the canvas reaches, or the
+    `whole` canvas."""
     left, top, right, bottom = seen_box(layer.image.convert("RGBA"))
     a, b, _, d, e, _ = layer.to_canvas
     # On a canvas on which the layer is small, its surroundings are more of its own pixels.
@@ -138,6 +143,8 @@ def _window(layer: Layer, width: int, height: int) -> Box:
         math.ceil(max(x for x, _ in corners)),
         math.ceil(max(y for _, y in corners)),
     )
+    if whole:
+        return canvas
     box = (
         max(left - room, canvas[0]),
         max(top - room, canvas[1]),

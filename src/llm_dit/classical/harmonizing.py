@@ -7,11 +7,20 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from llm_dit.alpha import Plane, join
+from llm_dit.alpha import Plane, as_float, join
+from llm_dit.classical.recovering import changed, recovered
 from llm_dit.errors import InputError
 from llm_dit.layer import NO_GROUPS, Groups, Layer, plain
 from llm_dit.layers import canvas_size
-from llm_dit.surroundings import Surroundings, SurroundingsLike, read_surroundings, seen_box, surroundings_of
+from llm_dit.surroundings import (
+    AROUND,
+    LEAST_AROUND_PX,
+    Surroundings,
+    SurroundingsLike,
+    read_surroundings,
+    seen_box,
+    surroundings_of,
+)
 
 # The density of colors near a layer: a smoothed histogram of its surroundings, weighted by proximity.
 
@@ -41,7 +50,6 @@ GAINED = (1.0, 1.8)
 USUAL_REACH = (1.0, 1.4)
 """The largest part of a change, in standard deviations: up to the first it is applied fully, from the second not at
 all, because matches with unrelated colors usually need large changes."""
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class HarmonizedLayers(list[Layer]):
@@ -82,7 +90,7 @@ def harmonize(
     if not 0 <= index < len(layers):
         raise InputError("index must be the place of a layer in the stack, 0 at the bottom.", param="index")
     layer = layers[index]
-    around = surroundings_of(layers, index, width, height, groups)
+    around = surroundings_of(layers, index, width, height, groups, whole=True)
     harmony = harmonize_layer(layer.image, around)
     made = replace(layer, image=harmony.image)
     below = contact_shadow(layer, around, width, height) if shadow else None
@@ -102,28 +110,53 @@ def harmonize_layer(layer: Image.Image, surroundings: SurroundingsLike) -> Harmo
     image = layer.convert("RGBA")
     around = read_surroundings(surroundings, image)
     assert around is not None
+    seen = recovered(image, around)
+    if seen is not None:
+        made = _colored(image, seen)
+        return Harmony(image=made, strength=float(made.tobytes() != image.tobytes()))
     found = _samples(image, around)
     if found is None:
         return Harmony(image=image, strength=0.0)
     own, near, far = found
     chance = np.log((1 - FAR_SHARE) * _density(near) + FAR_SHARE * _density(far) + NEUTRAL_SHARE * NEUTRAL + FLOOR)
     change = _most_likely(own, chance)
-    matched = _likelihood(chance, _changed(own, change)) - _likelihood(chance, near)
+    matched = _likelihood(chance, changed(own, change)) - _likelihood(chance, near)
     gained = matched + _likelihood(chance, near) - _likelihood(chance, own)
     reach = float(np.abs(change / USUAL).max())
     strength = _ramp(matched, MATCHED) * _ramp(gained, GAINED) * (1 - _ramp(reach, USUAL_REACH))
     if strength == 0:
         return Harmony(image=image, strength=0.0)
-    pixels = np.asarray(image)
-    colors = _changed(pixels[..., :3].astype(np.float32) / 255, change * strength)
-    made = join(colors, np.asarray(image.getchannel("A"), np.float32) / 255)
-    made.putalpha(image.getchannel("A"))
-    seen = image.getchannel("A").point([0] + [255] * 255)
-    return Harmony(image=Image.composite(made, image, seen), strength=strength)
+    return Harmony(image=_colored(image, changed(as_float(image)[..., :3], change * strength)), strength=strength)
+
+
+def _colored(image: Image.Image, colors: Plane) -> Image.Image:
+    """Return an image with other colors where it is seen, and the same alpha, byte for byte."""
+    alpha = image.getchannel("A")
+    made = join(colors, as_float(alpha))
+    made.putalpha(alpha)
+    return Image.composite(made, image, alpha.point([0] + [255] * 255))
+
+
+def _nearby(image: Image.Image, around: Surroundings) -> Surroundings:
+    """Return the part of a layer's surroundings near what is seen of it."""
+    box, whole = seen_box(image), around.box
+    room = round(max(AROUND * max(box[2] - box[0], box[3] - box[1]), LEAST_AROUND_PX))
+    near = (
+        max(box[0] - room, whole[0]),
+        max(box[1] - room, whole[1]),
+        min(box[2] + room, whole[2]),
+        min(box[3] + room, whole[3]),
+    )
+    if near[0] >= near[2] or near[1] >= near[3] or near == whole:
+        return around
+    share = around.image.width / (whole[2] - whole[0])
+    size = max(1, round((near[2] - near[0]) * share)), max(1, round((near[3] - near[1]) * share))
+    return replace(around, image=around.within(near, size), box=near)
 
 
 def _samples(image: Image.Image, around: Surroundings) -> tuple[Plane, Plane, Plane] | None:
     """Return colors (n, 3), 0–1, of the layer, its near and its whole surroundings, or None if there are too few."""
+    around = _nearby(image, around)
     left, top, right, bottom = around.box
     share = min(1.0, SIDE / max(right - left, bottom - top))
     size = max(1, round((right - left) * share)), max(1, round((bottom - top) * share))
@@ -148,21 +181,12 @@ def _ramp(value: float, between: tuple[float, float]) -> float:
     return float(np.clip((value - between[0]) / (between[1] - between[0]), 0, 1))
 
 
-def _changed(colors: Plane, change: Plane) -> Plane:
-    """Return colors (…, 3), 0–1, with changed saturation, then gamma, exposure and white balance."""
-    exposure, red, blue, gamma, saturation = (float(value) for value in change)
-    gray = (colors @ LUMA)[..., None]
-    vivid = np.clip(gray + (colors - gray) * np.float32(np.exp(saturation)), 0, 1)
-    gains = np.exp(exposure + np.array([red, -(red + blue) / 2, blue])).astype(np.float32)
-    return vivid ** np.float32(np.exp(gamma)) * gains
-
-
 def _most_likely(own: Plane, chance: Plane) -> Plane:
     """Return the mean of the changes with the highest likelihood of a layer's colors."""
     logarithms = np.log(own.clip(0.02, 1)).sum(-1).mean()
 
     def score(change: Plane) -> float:
-        made = _changed(own, change)
+        made = changed(own, change)
         lost = float(np.maximum(made - 1, 0).sum(-1).mean())
         volume = 3 * (change[0] + change[3]) + (np.exp(change[3]) - 1) * logarithms + 2 * change[4]
         return _likelihood(chance, made) - 6 * lost + VOLUME * volume - DRAWN / 2 * float(((change / USUAL) ** 2).sum())
@@ -237,7 +261,7 @@ def contact_shadow(layer: Layer, surroundings: Surroundings, width: int, height:
     for share, across, down in ((0.55, 0.02, 0.012), (0.6, 0.06, 0.04)):
         soft = cv2.GaussianBlur(line, (0, 0), sigmaX=max(across * size, 0.8), sigmaY=max(down * size, 0.8))
         shade += share * soft / max(float(soft.max()), 1e-6)
-    ground = np.asarray(surroundings.image.convert("RGBA"), np.float32).reshape(-1, 4)
+    ground = np.asarray(_nearby(layer.image, surroundings).image.convert("RGBA"), np.float32).reshape(-1, 4)
     seen = ground[ground[:, 3] > 127]
     color = np.median(seen[:, :3], axis=0) / 255 * DARK if len(seen) else np.zeros(3)
     colors = np.broadcast_to(color.astype(np.float32), (*shade.shape, 3))
