@@ -4,10 +4,9 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-from mcp import Client, StdioServerParameters
 from PIL import Image
 
 from cli.mcp import make_server
@@ -15,9 +14,14 @@ from tests.kit.pictures import disc
 from tests.kit.running import LLM_DIT
 from tests.kit.service import Service
 
+if TYPE_CHECKING:  # every process that collects tests would take a second to import it
+    from mcp import Client
+
 
 @asynccontextmanager
-async def assistant(folder: Path, url: str) -> AsyncIterator[Client]:
+async def assistant(folder: Path, url: str) -> AsyncIterator["Client"]:
+    from mcp import Client, StdioServerParameters
+
     arguments = [*LLM_DIT, "mcp", "--url", url, "--folder", str(folder)]
     async with Client(StdioServerParameters(command=sys.executable, args=arguments, cwd=str(folder))) as client:
         yield client
@@ -69,6 +73,8 @@ def test_an_assistant_takes_a_picture_apart_and_together_again(tmp_path: Path, s
 
 
 def test_without_a_service_the_assistant_is_told(tmp_path: Path) -> None:
+    from mcp import Client
+
     disc().save(tmp_path / "disc.png")
 
     async def work() -> None:

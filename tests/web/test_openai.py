@@ -8,12 +8,10 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
-import openai
 import pytest
-from huggingface_hub import InferenceClient
-from openai import OpenAI
 from PIL import Image, ImageChops
 
 from llm_dit.layer import Layer
@@ -23,21 +21,26 @@ from tests.kit.pictures import as_data_url, disc, png, square
 from tests.kit.service import Service
 from tests.kit.waiting import PATIENCE_S, wait_until
 
+if TYPE_CHECKING:  # every process that collects tests would take a second to import it
+    from openai import OpenAI
+
 BLUE = "make it blue"
 
 
-def client_of(url: str, **more: object) -> OpenAI:
+def client_of(url: str, **more: object) -> "OpenAI":
+    from openai import OpenAI
+
     return OpenAI(base_url=f"{url}/v1", api_key="none", timeout=PATIENCE_S, **{"max_retries": 0, **more})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def classical(base_url: str) -> Iterator[OpenAI]:
+def classical(base_url: str) -> Iterator["OpenAI"]:
     with client_of(base_url) as client:
         yield client
 
 
 @pytest.fixture
-def stepping(stepping_service: Service) -> Iterator[OpenAI]:
+def stepping(stepping_service: Service) -> Iterator["OpenAI"]:
     with client_of(stepping_service.url) as client:
         yield client
 
@@ -52,7 +55,7 @@ def alpha(image: Image.Image) -> bytes:
     return image.convert("RGBA").getchannel("A").tobytes()
 
 
-def test_an_edit_keeps_size_and_alpha(classical: OpenAI) -> None:
+def test_an_edit_keeps_size_and_alpha(classical: "OpenAI") -> None:
     # A file, a list of one file, and bytes without a name or a type of their own.
     for image in (("x.png", png(disc())), [("x.png", png(disc()), "image/png")], png(disc())):
         answer = classical.images.edit(image=image, prompt=BLUE, model="gpt-image-1", quality="high", user="u")  # type: ignore[arg-type]
@@ -66,7 +69,7 @@ def test_an_edit_keeps_size_and_alpha(classical: OpenAI) -> None:
         assert answer.warnings == []  # type: ignore[attr-defined]
 
 
-def test_layers_come_bottom_first_without_the_composite(classical: OpenAI) -> None:
+def test_layers_come_bottom_first_without_the_composite(classical: "OpenAI") -> None:
     answer = classical.images.edit(image=png(disc()), prompt="", extra_body={"layers": 3})
     assert answer.data is not None
     layers = [Layer(image=picture(data)) for data in answer.data]
@@ -83,7 +86,7 @@ def test_layers_come_bottom_first_without_the_composite(classical: OpenAI) -> No
     assert more.warnings == ["Fields that this service does not know were ignored: bot_task."]  # type: ignore[attr-defined]
 
 
-def test_the_file_that_comes_back_is_the_one_that_was_asked_for(classical: OpenAI) -> None:
+def test_the_file_that_comes_back_is_the_one_that_was_asked_for(classical: "OpenAI") -> None:
     def file(**how: object) -> Image.Image:
         answer = classical.images.edit(image=png(disc()), prompt=BLUE, **how)  # type: ignore[call-overload]
         return picture(answer.data[0])
@@ -105,7 +108,7 @@ def test_the_file_that_comes_back_is_the_one_that_was_asked_for(classical: OpenA
     )
 
 
-def test_a_mask_is_transparent_where_the_picture_may_change(classical: OpenAI) -> None:
+def test_a_mask_is_transparent_where_the_picture_may_change(classical: "OpenAI") -> None:
     mask = Image.new("RGBA", square().size, "black")
     mask.paste((0, 0, 0, 0), (0, 0, square().width // 2, square().height))
     answer = classical.images.edit(image=png(square()), mask=png(mask), prompt="make it red")
@@ -116,13 +119,15 @@ def test_a_mask_is_transparent_where_the_picture_may_change(classical: OpenAI) -
     assert edited.getpixel((2, 2)) != before.getpixel((2, 2))
 
 
-def test_several_edits_have_seeds_of_their_own(stepping: OpenAI) -> None:
+def test_several_edits_have_seeds_of_their_own(stepping: "OpenAI") -> None:
     answer = stepping.images.edit(image=png(square()), prompt="x", n=3, extra_body={"seed": 5})
     assert answer.data is not None
     assert [picture(data).getpixel((0, 0))[0] for data in answer.data] == [5, 6, 7]  # type: ignore[index]
 
 
-def test_a_stream_ends_with_the_result(classical: OpenAI, stepping: OpenAI) -> None:
+def test_a_stream_ends_with_the_result(classical: "OpenAI", stepping: "OpenAI") -> None:
+    import openai
+
     events = list(classical.images.edit(image=png(disc()), prompt=BLUE, stream=True, partial_images=2))
     assert [event.type for event in events] == ["image_edit.completed"]
     assert alpha(picture(events[0])) == alpha(disc())
@@ -152,7 +157,9 @@ def test_a_stream_ends_with_the_result(classical: OpenAI, stepping: OpenAI) -> N
         ("image", {"extra_body": {"url": "http://127.0.0.1:1/x.png"}}),
     ],
 )
-def test_what_is_wrong_is_named(classical: OpenAI, param: str, fields: dict[str, object]) -> None:
+def test_what_is_wrong_is_named(classical: "OpenAI", param: str, fields: dict[str, object]) -> None:
+    import openai
+
     with pytest.raises(openai.UnprocessableEntityError) as raised:
         classical.images.edit(**{"image": png(square()), "prompt": BLUE, **fields})  # type: ignore[call-overload]
     assert raised.value.param in {param, f"region.{param}"}
@@ -160,7 +167,9 @@ def test_what_is_wrong_is_named(classical: OpenAI, param: str, fields: dict[str,
     assert raised.value.response.headers["content-type"] == "application/json"
 
 
-def test_models_are_those_that_run(classical: OpenAI) -> None:
+def test_models_are_those_that_run(classical: "OpenAI") -> None:
+    import openai
+
     assert [model.id for model in classical.models.list()] == ["classical"]
     assert classical.images.edit(image=png(disc()), prompt=BLUE, model="classical").data
     with pytest.raises(openai.NotFoundError) as raised:
@@ -194,6 +203,8 @@ def test_open_webui_and_curl_are_understood(base_url: str) -> None:
 
 
 def test_hugging_faces_client_edits(base_url: str) -> None:
+    from huggingface_hub import InferenceClient
+
     client = InferenceClient(model=f"{base_url}/v1/hf/image-to-image")
     edited = client.image_to_image(png(disc()), prompt=BLUE)
     assert alpha(edited) == alpha(disc())
