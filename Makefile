@@ -12,9 +12,10 @@ ONE_MORE = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 TESTS := env PYTHONDONTWRITEBYTECODE= $(ONE_THREAD) $(BIN)/pytest
 PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt requirements/docs.txt
+TOOLS := cyclonedx-bom==7.5.0 pip-audit==2.10.1
 SOURCES := src cli server web clients tests benchmarks scripts
 
-.PHONY: run qwen test test-qwen test-others test-fast stress stress-short coverage check fix types docs node browser pins clean
+.PHONY: run qwen test test-qwen test-others test-fast stress stress-short coverage check fix types docs node browser pins sbom audit clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/llm-dit serve --port $(PORT)
@@ -102,6 +103,20 @@ node: node_modules/.bin/tsc
 node_modules/.bin/tsc: package.json
 	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' || { echo "Node.js 18 or newer with npm is needed to check and test the page's JavaScript" >&2; exit 1; }
 	npm install --no-package-lock --no-audit --no-fund --silent
+	@touch $@
+
+# The software bill of materials, in CycloneDX: dist/llm-dit.cdx.json.
+sbom: $(VENV)/run.stamp $(VENV)/tools.stamp
+	$(BIN)/python -m scripts.write_sbom
+
+# Known vulnerabilities of the pinned versions; says so if no source of advisories can be reached.
+audit: $(VENV)/tools.stamp
+	$(VENV)/tools/bin/python -m scripts.audit
+
+# In an environment of their own, because they are no part of what they look at.
+$(VENV)/tools.stamp: Makefile | $(BIN)/pip
+	@$(PYTHON) -m venv $(VENV)/tools
+	$(VENV)/tools/bin/pip install --quiet --disable-pip-version-check $(TOOLS)
 	@touch $@
 
 # Write the newest compatible versions into requirements/.

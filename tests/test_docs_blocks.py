@@ -155,7 +155,11 @@ def test_commands_in_the_text_have_the_options_that_they_use() -> None:
             program = next((at for at, word in enumerate(words) if word.rpartition("/")[2] == "llm-dit"), None)
             if program is None or program + 1 == len(words):
                 continue
-            known = {name for each in commands[words[program + 1]].params for name in each.opts}
+            command = commands[words[program + 1]]
+            command = getattr(command, "commands", {}).get(
+                words[program + 2] if program + 2 < len(words) else "", command
+            )
+            known = {name for each in command.params for name in each.opts}
             options = {word.partition("=")[0] for word in words[program + 2 :] if re.match(r"--?[a-z]", word)}
             assert options <= known, f"{block.page}: {line}"
             used += 1
