@@ -9,7 +9,7 @@ from PIL import Image
 
 from llm_dit.alpha import resize_layer
 from llm_dit.classical.decompose import decompose_image
-from llm_dit.classical.effects import adjustments, filters, outline, parts
+from llm_dit.classical.effects import adjustments, parts, spatial
 from llm_dit.classical.effects.parts import find_part, subject_of
 from llm_dit.classical.effects.picture import Effect, FindSubject, Floats, Picture, Scene, read_picture, write_picture
 from llm_dit.classical.instructions.parsing import language_of, parse_instruction
@@ -235,35 +235,35 @@ EFFECTS: dict[str, Effect] = {
     "vibrance": adjustments.vibrance,
     "warmth": adjustments.warmth,
     "hue": adjustments.hue,
-    "glow": outline.glow,
-    "sunset": outline.sunset,
-    "shadow": outline.shadow,
-    "cast": outline.cast,
-    "outline": outline.outline,
-    "greyscale": filters.greyscale,
-    "invert": filters.invert,
-    "sepia": filters.sepia,
-    "vintage": filters.vintage,
-    "night": filters.night,
-    "metal": filters.metal,
-    "vignette": filters.vignette,
-    "grain": filters.grain,
-    "posterize": filters.posterize,
-    "blur": filters.blur,
-    "sharpen": filters.sharpen,
-    "simplify": filters.simplify,
-    "pixelate": filters.pixelate,
+    "glow": spatial.glow,
+    "sunset": spatial.sunset,
+    "shadow": spatial.shadow,
+    "cast": spatial.cast,
+    "outline": spatial.outline,
+    "greyscale": adjustments.greyscale,
+    "invert": adjustments.invert,
+    "sepia": adjustments.sepia,
+    "vintage": spatial.vintage,
+    "night": adjustments.night,
+    "metal": adjustments.metal,
+    "vignette": spatial.vignette,
+    "grain": spatial.grain,
+    "posterize": adjustments.posterize,
+    "blur": spatial.blur,
+    "sharpen": spatial.sharpen,
+    "simplify": spatial.simplify,
+    "pixelate": spatial.pixelate,
     "cutout": parts.cutout,
-    "mirror": outline.mirror,
-    "flip": outline.flip,
-    "turn": outline.turn,
-    "rotate": outline.rotate,
-    "opacity": outline.opacity,
+    "mirror": spatial.mirror,
+    "flip": spatial.flip,
+    "turn": spatial.turn,
+    "rotate": spatial.rotate,
+    "opacity": spatial.opacity,
 }
 
 
 NEEDS_NEW_SHAPE = frozenset({"opacity", "cast", "outline", "rotate"})
-"""Effects that are invisible inside the existing outline."""
+"""Effects that are invisible inside the existing spatial."""
 _TURNS = frozenset({"mirror", "flip", "turn", "rotate"})
 _WHOLE_ONLY = _TURNS | {"cast", "outline"}
 """Effects that apply only to a whole layer."""

@@ -1,4 +1,4 @@
-"""Adjustments of tone and color: scales, where an amount of 1 changes nothing, and replacement of colors."""
+"""Effects on tone and color: scales, where an amount of 1 changes nothing, replacement of colors, and looks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -291,3 +291,96 @@ def similarity(source: Rgb) -> Callable[[Floats], Floats]:
         return (1.0 - smoothstep(off, 0.14, 0.3)) * (1.0 - smoothstep(chroma(lab), _GREY, _COLORED))
 
     return of_a_hue if np.hypot(a, b) > _GREY else of_a_grey
+
+
+# Ready-made looks.
+
+_PLAIN_LEVELS = 5
+
+
+def greyscale(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Remove chroma and keep lightness."""
+    keep = 1.0 - min(operation.amount, 1.0)
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        lab[..., 1:] *= keep
+        return lab
+
+    return change_lab(picture, change)
+
+
+def invert(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Replace every channel by its complement, as in a photographic negative."""
+    for rows in strips(picture.alpha.shape[0]):
+        picture.colors[rows] = 1.0 - picture.colors[rows]
+    return picture
+
+
+def sepia(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Tone in brown on cream paper."""
+    amount = min(operation.amount, 1.5)
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        light = 0.13 + 0.83 * lab[..., 0]
+        strength = 0.55 + 1.6 * light * (1.0 - light)
+        print_ = np.stack([light, 0.024 * strength, 0.056 * strength], axis=-1)
+        return lab + amount * (print_ - lab)
+
+    return change_lab(picture, change)
+
+
+def night(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Simulate moonlight: dark, blue and muted, with the brightest lights still on."""
+    amount = min(operation.amount, 1.4)
+    lab, weights = sample_lab(picture)
+    bright = quantile(lab[:, 0, 0], weights, 0.97)
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        light = lab[..., 0]
+        lit = smoothstep(light, max(bright, 0.9), 1.02) * 0.35
+        dark = light * (0.38 + 0.18 * light)
+        moonlit = np.stack(
+            [
+                dark + lit * (light - dark),
+                0.45 * lab[..., 1] - 0.012,
+                0.4 * lab[..., 2] - 0.055 * smoothstep(light, 0.0, 0.4),
+            ],
+            axis=-1,
+        )
+        return lab + amount * (moonlit - lab)
+
+    return change_lab(picture, change)
+
+
+def metal(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Simulate a metal of the operation's color: the layer's shading becomes reflections, with a sheen across."""
+    assert operation.color
+    amount = min(operation.amount, 1.0)
+    lab, weights = sample_lab(picture)
+    low, high = (quantile(lab[:, 0, 0], weights, share) for share in (0.04, 0.96))
+    flat = 1.0 - float(smoothstep(np.array(high - low), 0.05, 0.35))
+    middle, a, b = color_to_oklab(operation.color)
+    height, width = picture.alpha.shape
+    left, top, _, _ = picture.box
+    across = (np.arange(width, dtype=np.float32) - left) / picture.extent
+    down = (np.arange(height, dtype=np.float32) - top) / picture.extent
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        own = np.clip((lab[..., 0] - low) / max(high - low, 0.05), 0.0, 1.0)
+        sheen = 0.5 + 0.5 * np.sin(11.0 * (across[None, :] + down[rows, None]))
+        tone = (0.75 - 0.5 * flat) * own + (0.25 + 0.5 * flat) * sheen
+        light = middle + 0.26 * (tone - 0.5) * 2.0
+        # Metal is most saturated in its midtones and pale in highlights.
+        rich = 1.0 - 0.7 * smoothstep(tone, 0.7, 1.0)
+        cast = np.stack([light, a * rich + 0.03 * (1.0 - tone) * (b > 0.02), b * rich], axis=-1)
+        return lab + amount * (cast - lab)
+
+    return change_lab(picture, change)
+
+
+def posterize(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Reduce every channel to a few even levels, like a screen print."""
+    levels = operation.size or max(2.0, round(_PLAIN_LEVELS / operation.amount))
+    for rows in strips(picture.alpha.shape[0]):
+        picture.colors[rows] = np.rint(picture.colors[rows] * (levels - 1.0)) / (levels - 1.0)
+    return picture

@@ -1,6 +1,6 @@
-"""Effects on or beyond a layer's outline: light and shadow, a line around it, turns, opacity.
+"""Effects that depend on a pixel's place or neighbors: light, shadow, a line around a layer, turns, opacity, filters.
 
-They can reach beyond the outline with shape "new"; "keep" restricts them to it.
+Those on the outline can reach beyond it with shape "new"; "keep" restricts them to it.
 """
 
 from dataclasses import replace
@@ -14,12 +14,15 @@ from llm_dit.classical.effects.picture import (
     Scene,
     change_lab,
     from_linear,
+    from_oklab,
     quantile,
     sample_lab,
     smoothstep,
     soften,
+    soften_visible,
     strips,
     to_linear,
+    to_oklab,
 )
 from llm_dit.classical.operations import Operation
 from llm_dit.color import Rgb
@@ -234,3 +237,113 @@ def _against(picture: Picture) -> Floats:
     """Return a dark color for a light layer and a light one for a dark layer."""
     light = float((picture.colors.mean(axis=-1) * picture.alpha).sum() / picture.alpha.sum())
     return _DARK if light > 0.4 else _LIGHT
+
+
+# Filters: blur, sharpen, simplify, pixelate, old pictures, dark corners and grain.
+
+
+def blur(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Apply a Gaussian blur of `size` pixels, or of a share of the layer's extent."""
+    sigma = operation.size or max(0.006 * picture.extent, 0.8) * operation.amount
+    softened = soften(picture.alpha, sigma)
+    for channel in range(3):
+        plane = np.ascontiguousarray(picture.colors[..., channel])
+        picture.colors[..., channel] = soften_visible(plane, picture.alpha, softened, sigma)
+    return replace(picture, alpha=softened) if scene.shape == "new" else picture
+
+
+def sharpen(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Unsharp masking of lightness at two sizes; colors keep their hue and chroma."""
+    lightness = np.empty_like(picture.alpha)
+    for rows in strips(picture.alpha.shape[0]):
+        lightness[rows] = to_oklab(picture.colors[rows])[..., 0]
+    detail = np.zeros_like(lightness)
+    for sigma, share in ((max(0.0008 * picture.extent, 0.8), 0.8), (max(0.003 * picture.extent, 1.6), 0.35)):
+        softened = soften(picture.alpha, sigma)
+        detail += share * (lightness - soften_visible(lightness, picture.alpha, softened, sigma))
+    for rows in strips(picture.alpha.shape[0]):
+        lab = to_oklab(picture.colors[rows])
+        lab[..., 0] = np.clip(lab[..., 0] + operation.amount * detail[rows], 0.0, 1.0)
+        picture.colors[rows] = from_oklab(lab)
+    return picture
+
+
+def simplify(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Remove small details and keep large shapes, with their edges.
+
+    Rolling guidance (Zhang et al., "Rolling Guidance Filter", ECCV 2014) by the domain transform (Gastal and
+    Oliveira, "Domain Transform for Edge-Aware Image and Video Processing", SIGGRAPH 2011).
+    """
+    small = max(0.0022 * picture.extent, 0.8) * operation.amount
+    guide = cv2.GaussianBlur(picture.colors, (0, 0), small, borderType=cv2.BORDER_REPLICATE)
+    for _ in range(3):
+        guide = cv2.ximgproc.dtFilter(guide, picture.colors, 5.0 * small, 0.16, mode=cv2.ximgproc.DTF_RF)
+    return replace(picture, colors=guide)
+
+
+def pixelate(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Replace squares of `size` pixels, or of a share of the layer's extent, by their mean."""
+    height, width = picture.alpha.shape
+    side = round(operation.size or max(0.016 * picture.extent * operation.amount, 2.0))
+    columns, rows = -(-width // side), -(-height // side)
+    padding = (0, rows * side - height, 0, columns * side - width)
+
+    def squares(plane: Floats) -> Floats:
+        whole = cv2.copyMakeBorder(plane, *padding, cv2.BORDER_REPLICATE)
+        small = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+        large = cv2.resize(small, whole.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        return np.asarray(large[:height, :width], np.float32)
+
+    alpha = squares(picture.alpha)
+    for channel in range(3):
+        plane = np.ascontiguousarray(picture.colors[..., channel])
+        picture.colors[..., channel] = np.divide(squares(plane * picture.alpha), alpha, out=plane, where=alpha > 1e-3)
+    return replace(picture, alpha=alpha) if scene.shape == "new" else picture
+
+
+def vintage(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Fade the blacks, mute and warm the colors, darken the corners and add grain."""
+    amount = min(operation.amount, 1.6)
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        light = 0.15 + 0.8 * lab[..., 0] + 0.1 * smoothstep(lab[..., 0], 0.2, 0.8) - 0.06
+        faded = np.stack([light, 0.7 * lab[..., 1] + 0.008, 0.68 * lab[..., 2] + 0.018 + 0.03 * light], axis=-1)
+        return lab + amount * (faded - lab)
+
+    toned = change_lab(picture, change)
+    return _grain(_vignette(toned, 0.12 * amount), 0.016 * amount, scene)
+
+
+def vignette(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Darken towards the corners of what is visible."""
+    return _vignette(picture, min(0.38 * operation.amount, 0.9))
+
+
+def grain(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Add film grain, the same for the same seed."""
+    return _grain(picture, 0.035 * operation.amount, scene)
+
+
+def _vignette(picture: Picture, depth: float) -> Picture:
+    left, top, right, bottom = picture.box
+    height, width = picture.alpha.shape
+    across = (np.arange(width, dtype=np.float32) + 0.5 - (left + right) / 2) / ((right - left) / 2)
+    down = (np.arange(height, dtype=np.float32) + 0.5 - (top + bottom) / 2) / ((bottom - top) / 2)
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        distance = np.hypot(across[None, :], down[rows, None]) / np.float32(np.sqrt(2.0))
+        return lab * (1.0 - depth * smoothstep(distance, 0.35, 1.0))[..., None]
+
+    return change_lab(picture, change)
+
+
+def _grain(picture: Picture, depth: float, scene: Scene) -> Picture:
+    noise = scene.rng.standard_normal(picture.alpha.shape, dtype=np.float32)
+    noise = 0.5 * noise + 1.1 * soften(noise, 0.9)
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        # Grain shows in the midtones; black and white are clear film and full silver.
+        lab[..., 0] += depth * noise[rows] * (0.35 + 2.6 * lab[..., 0] * (1.0 - lab[..., 0]))
+        return lab
+
+    return change_lab(picture, change)
