@@ -193,19 +193,19 @@ class ImageStore:
         path = self.path(file.sha256)
         aside = path.with_suffix(".gone")
         try:
-            path.rename(aside)  # the next upload writes it again
+            path.replace(aside)  # the next upload writes it again
             if aside.stat().st_mtime > file.used_at:
-                aside.rename(path)
+                aside.replace(path)
                 return False
             aside.unlink()
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):  # Windows keeps a file that somebody reads
             return False
         return True
 
     def remove_leftovers(self, before: float) -> None:
         """Remove leftovers of interrupted writes from before a time in seconds since 1970."""
         for path in (*self._folder.glob("??/*.part"), *self._folder.glob("??/*.gone")):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, PermissionError):
                 if path.stat().st_mtime < before:
                     path.unlink()
 

@@ -84,3 +84,33 @@ def test_a_picture_that_was_whole_is_looked_at_again_when_its_file_has_changed(t
     os.utime(store.path(sha256), ns=(about.st_atime_ns, about.st_mtime_ns + 1))
     with pytest.raises(NotFoundError):
         store.read(sha256)
+
+
+def test_a_picture_that_windows_keeps_because_somebody_reads_it_is_removed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An open file cannot be renamed there; and what an interrupted removal left is in the way of no other."""
+    store = ImageStore(tmp_path)
+    sha256 = store.put(PICTURE)
+    (file,) = store.files()
+    left = store.path(sha256).with_suffix(".gone")
+    left.touch()
+
+    def keep(path: Path, target: Path) -> Path:
+        raise PermissionError(13, "The process cannot access the file because it is being used by another process")
+
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(Path, name, keep)
+    assert not store.remove(file)
+    assert sha256 in store
+    monkeypatch.undo()
+
+    # As Windows renames: never onto another file.
+    def rename(path: Path, target: Path) -> Path:
+        if target.exists():
+            raise FileExistsError(17, "Cannot create a file when that file already exists")
+        return path.replace(target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    assert store.remove(file)
+    assert sha256 not in store and not left.exists()
