@@ -15,7 +15,7 @@ PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt requir
 TOOLS := cyclonedx-bom==7.5.0 pip-audit==2.10.1
 SOURCES := src cli server web clients tests benchmarks scripts
 
-.PHONY: run qwen test test-qwen test-others test-fast stress stress-short coverage check fix types docs node browser pins sbom audit clean
+.PHONY: run qwen test test-qwen test-others test-fast stress stress-short stress-ray coverage check fix types docs node browser pins sbom audit clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/llm-dit serve --port $(PORT)
@@ -41,10 +41,15 @@ test-fast: $(VENV)/test.stamp node
 
 # Takes hours and needs an otherwise idle machine, because it checks times.
 stress: $(VENV)/test.stamp
-	$(BIN)/pytest tests/stress
+	$(BIN)/pytest tests/stress -m "not ray"
+
+# Ray takes 370 MB of disk, so the other tests do without it.
+stress-ray: $(VENV)/test.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PINS:%=--constraint %) --editable '.[ray]'
+	$(BIN)/pytest tests/stress/test_ray.py -s
 
 stress-short: $(VENV)/test.stamp
-	$(BIN)/pytest tests/stress -m "not long" --numprocesses $(CORES) --dist loadfile
+	$(BIN)/pytest tests/stress -m "not long and not ray" --numprocesses $(CORES) --dist loadfile
 
 # Line coverage of src, cli, server and web, including services and workers. Old data is erased first.
 coverage: $(VENV)/test.stamp browser

@@ -18,7 +18,7 @@ from llm_dit.classical.seeing.networks import NETWORKS, fetch, missing
 from llm_dit.errors import EngineError
 from llm_dit.qwen.diagnosis import MODEL_BYTES, unmet_requirements
 from llm_dit.qwen.loading.checkpoints import EDIT, EDIT_MODEL, LAYERED, LAYERED_MODEL
-from server.engines import choose_engine, diagnose_qwen
+from server.engines import choose_engine, diagnose_qwen, engine_of_service
 from server.errors import SettingsError
 from server.settings import SETTINGS_FILE, EngineChoice, QwenImageSettings, Settings, bracketed, load_settings
 from server.storage.backup import Inventory, back_up, restore
@@ -32,7 +32,7 @@ Profile = Annotated[
 Engine = Annotated[str | None, typer.Option(help=f"{', '.join(get_args(EngineChoice))}; default: the settings'.")]
 
 
-Extra = Literal["client", "mcp", "qwen", "quantization", "flash"]
+Extra = Literal["client", "mcp", "qwen", "quantization", "flash", "ray"]
 DISTRIBUTION = "llm-dit"
 PINS = Path(__file__).parents[1] / "requirements"
 """The versions that were tested together, as constraints."""
@@ -120,7 +120,7 @@ def doctor(config: Config = None, profile: Profile = None, engine: Engine = None
             typer.echo(f"{'ok' if there else '--':4}{network.name:20}{network.used_for}, {network.license}")
             if not there:
                 typer.echo(f"{'':24}llm-dit models fetch")
-        chosen = choose_engine(settings)
+        chosen = engine_of_service(settings)
         typer.echo(f"\nThe engine is {chosen.label}. {chosen.reason}")
 
 
@@ -190,7 +190,7 @@ def show_config() -> None:
 def install_extra(extra: Annotated[Extra, typer.Argument(help="The optional part to install.")]) -> None:
     """Install `qwen`, what Qwen-Image needs; `quantization`, for quantized weights; or `flash`, for faster attention.
 
-    Versions are those that were tested together, except for `flash`. Example: llm-dit install qwen
+    Versions are those that were tested together, except for `flash` and `ray`. Example: llm-dit install qwen
     """
     with explained():
         install(extra)

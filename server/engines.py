@@ -7,7 +7,7 @@ import operator
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llm_dit.classical.seeing.networks import missing
@@ -27,7 +27,7 @@ from llm_dit.qwen.diagnosis import Finding, diagnose, editor_at, unmet_requireme
 from llm_dit.qwen.loading.checkpoints import EDIT_MODEL
 from llm_dit.qwen.loading.loras import Spec, choose, parse_loras
 from llm_dit.runs import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT, LayerPipeline, ProgressCallback
-from server.settings import QwenImageSettings, RemoteSettings, Settings
+from server.settings import QwenImageSettings, RaySettings, RemoteSettings, Settings
 
 Options = Mapping[str, object] | None
 PROBE = "from llm_dit.qwen.placement.devices import choose_device; print(choose_device(None).type)"
@@ -48,7 +48,7 @@ class Engine:
     differ; `loras` are those of each kind of run. `decompose_takes` and `edit_takes` name the fields that affect the
     result, `speeds` the possible speeds. `any_instruction`: any words are accepted. `any_size`: it works at a
     picture's own size. `references`: most reference pictures of an edit. `photographs`: the layers of photographs.
-    `license`: what the edit model's license forbids.
+    `license`: what the edit model's license forbids. `cluster`: where it runs, if not in this service.
     """
 
     name: EngineName
@@ -70,8 +70,14 @@ class Engine:
     references: int = 0
     photographs: Photographs
     license: str = ""
+    cluster: RaySettings | None = None
     reason: str
     hint: str
+
+    @property
+    def slots(self) -> int:
+        """How many runs it takes at a time."""
+        return 1 if self.cluster is None else self.cluster.most
 
     def defaults_of_run(self, kind: str, loras: Sequence[str] | None = None) -> RunDefaults:
         """Return the defaults of a kind of run with these LoRAs active (None: all).
@@ -135,6 +141,28 @@ def choose_engine(settings: Settings) -> Engine:
     if obstacle:
         return _classical(models, f"Qwen-Image does not run here: {obstacle.what}.", obstacle)
     return _qwen(models, "Its model is configured, and torch finds an accelerator.")
+
+
+def engine_of_service(settings: Settings) -> Engine:
+    """Return the engine of a service: that of `choose_engine`, or one on the Ray cluster of the settings.
+
+    This computer need not have what a cluster's engine needs. Raises `EngineError`.
+    """
+    ray, models = settings.ray, settings.qwen_image
+    if not ray.address:
+        return choose_engine(settings)
+    if settings.engine == "remote":
+        raise EngineError("Ray runs no remote engine: choose another one, or remove address under [default.ray].")
+    if importlib.util.find_spec("ray") is None:
+        raise EngineError("The engine cannot run on Ray: ray is not installed; run `llm-dit install ray`.")
+    number = str(ray.most) if ray.most == ray.min_replicas else f"{ray.min_replicas} to {ray.most}"
+    reason = f"It runs on Ray, in {number} {'replica' if ray.most == 1 else 'replicas'}."
+    obstacle = _unconfigured(models)
+    if settings.engine == "classical" or (settings.engine == "auto" and obstacle):
+        return replace(_classical(models, reason, obstacle), cluster=ray)
+    if obstacle:
+        raise EngineError(f"The Qwen-Image engine cannot run: {obstacle.what}; {obstacle.advice}.")
+    return replace(_qwen(models, reason), cluster=ray)
 
 
 def spare_engine(settings: Settings, engine: Engine) -> Engine | None:

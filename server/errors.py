@@ -20,13 +20,14 @@ LLMDiTError
 ├── WorkerLostError            the worker process ended during a job
 │   ├── StalledError           the service ended it, because it made no progress
 │   └── AbandonedError         the service itself ended during each run of the job
+├── ClusterError               Ray's cluster cannot be reached; an `EngineError`
 └── PipelineError              the pipeline has a fault; the log has the details
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from llm_dit.errors import InputError, InstructionError, LLMDiTError
+from llm_dit.errors import EngineError, InputError, InstructionError, LLMDiTError
 
 
 class SettingsError(LLMDiTError):
@@ -113,6 +114,11 @@ class StalledError(WorkerLostError):
 class AbandonedError(WorkerLostError):
     code = "interrupted"
     temporary = False
+
+
+class ClusterError(EngineError):
+    code = "cluster_unreachable"
+    temporary = True
 
 
 class PipelineError(LLMDiTError):

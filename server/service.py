@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -25,6 +26,7 @@ from server.pool.pictures import Pictures
 from server.pool.pool import Pool, open_pool
 from server.processes import memory_of
 from server.projects.projects import Projects, Quota, size_of_project
+from server.ray_engine import plan_of
 from server.settings import ServerSettings, Settings
 from server.storage.database import Database, Storage
 from server.storage.images import SHA256, ImageStore, StoredFile, Transit
@@ -68,8 +70,9 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
         await asyncio.to_thread(store.try_out)
         storage = Storage(database=database, store=store)
         metrics = Metrics(lambda: _readings(engine, host, jobs, housekeeping, storage))
-        patience = Patience(cancel_s=max(server.cancel_grace_s, engine.step_s), unload_s=server.idle_unload_s)
-        host = PipelineHost(lambda: _new_worker(settings, engine), patience, metrics)
+        idle_unload_s = server.idle_unload_s if engine.cluster is None else 0.0
+        patience = Patience(cancel_s=max(server.cancel_grace_s, engine.step_s), unload_s=idle_unload_s)
+        host = PipelineHost(lambda: _new_worker(settings, engine), patience, metrics, slots=engine.slots)
         undo.push_async_callback(host.stop)
         hosts: dict[EngineName, PipelineHost] = {engine.name: host}
         if (spare := spare_engine(settings, engine)) is not None:
@@ -120,14 +123,24 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 def _new_worker(settings: Settings, engine: Engine) -> Worker:
+    server = settings.server
+    if engine.cluster is not None:
+        return Worker(
+            engine.pipeline,
+            server.data_dir,
+            asdict(plan_of(settings, engine)),
+            watch=Watch(run_s=None, load_s=server.load_timeout_s),
+            log_format=server.log_format,
+            module="server.ray_engine",
+        )
     # Nothing is reported within a step: a slow engine gets twice its longest step.
-    watch = Watch(run_s=max(settings.server.stall_timeout_s, 2 * engine.step_s), load_s=settings.server.load_timeout_s)
+    watch = Watch(run_s=max(server.stall_timeout_s, 2 * engine.step_s), load_s=server.load_timeout_s)
     return Worker(
         engine.pipeline,
-        settings.server.data_dir,
+        server.data_dir,
         engine.options,
         watch=watch,
-        log_format=settings.server.log_format,
+        log_format=server.log_format,
     )
 
 
@@ -141,6 +154,7 @@ def _readings(
         engine=engine.name,
         queue_length=jobs.length,
         running=jobs.running,
+        replicas=host.replicas,
         ready=jobs.ready and storage.problem is None,
         loaded_models=loaded.models if loaded else (),
         worker_memory_bytes=memory.used_bytes if memory else None,

@@ -1,8 +1,8 @@
 """The configuration: every key with its default, and the order of precedence.
 
 Command line > environment (`LLM_DIT_SERVER__PORT=9000`) > file (`config.toml`) > the defaults below. In the file
-`[default]`, `[default.server]`, `[default.webhook]`, `[default.qwen_image]` and `[default.remote]` hold the keys; a
-profile `[NAME.*]` overrides `[default.*]`.
+`[default]`, `[default.server]`, `[default.webhook]`, `[default.qwen_image]`, `[default.remote]` and `[default.ray]`
+hold the keys; a profile `[NAME.*]` overrides `[default.*]`.
 `LLM_DIT_CONFIG` sets the file and `LLM_DIT_PROFILE` the profile, unless the command line does.
 """
 
@@ -301,6 +301,29 @@ class RemoteSettings(BaseModel, extra="forbid", frozen=True):
     token: Annotated[SecretStr, AfterValidator(_sendable)] = SecretStr("")
 
 
+class RaySettings(BaseModel, extra="forbid", frozen=True):
+    """`[default.ray]`: a Ray cluster whose replicas run the engine, each one job at a time."""
+
+    address: Annotated[str, Field(pattern=r"^(local|auto|\S+:\d+)?$")] = ""
+    """"local": a cluster of this service's own; "auto": that of this machine; HOST:PORT; empty: no cluster."""
+    application: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "llm-dit"
+    """The name in Ray Serve; services with the same settings share its replicas."""
+    min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
+    max_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
+    num_gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    """GPUs of each replica; "auto": 1 for Qwen-Image, 0 for the classical engine."""
+    num_cpus: Annotated[float, Field(ge=0)] = 1.0
+    upscale_delay_s: Annotated[float, Field(ge=0)] = 10.0
+    downscale_delay_s: Annotated[float, Field(ge=0)] = 600.0
+    longest_run_s: Annotated[float, Field(gt=0)] = 1800.0
+    """How long a replica that is taken away may still work on its job."""
+
+    @property
+    def most(self) -> int:
+        """The effective `max_replicas`."""
+        return max(self.min_replicas, self.max_replicas)
+
+
 class Settings(BaseModel, extra="forbid", frozen=True):
     """`[default]`: the engine; and the sections."""
 
@@ -309,6 +332,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     webhook: WebhookSettings = WebhookSettings()
     qwen_image: QwenImageSettings = QwenImageSettings()
     remote: RemoteSettings = RemoteSettings()
+    ray: RaySettings = RaySettings()
 
 
 def load_settings(

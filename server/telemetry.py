@@ -203,7 +203,8 @@ OTHER_METHOD, OTHER_ROUTE = "OTHER", "other"
 class Readings:
     """The current state of the service; unknown values are None and are left out.
 
-    `queue_length` jobs wait and `running` (0 or 1) run; `ready` says whether jobs can run. `loaded_models` are names.
+    `queue_length` jobs wait and `running` run, on so many `replicas`, if the engine has any; `ready` says whether jobs
+    can run. `loaded_models` are names.
     """
 
     version: str
@@ -211,6 +212,7 @@ class Readings:
     queue_length: int
     running: int
     ready: bool
+    replicas: int | None = None
     loaded_models: tuple[str, ...] = ()
     worker_memory_bytes: int | None = None
     device_memory_used_bytes: int | None = None
@@ -308,7 +310,12 @@ class _Reader:
         yield models
         for name, help_text, value in (
             ("queue_length", "Jobs that wait.", now.queue_length),
-            ("jobs_running", "Running jobs: at most one per engine, and those that the CPU finishes.", now.running),
+            (
+                "jobs_running",
+                "Running jobs: at most one per engine or replica, and those that the CPU finishes.",
+                now.running,
+            ),
+            ("replicas", "Replicas of the engine that run on Ray.", now.replicas),
             ("ready", "1 if /readyz answers 200.", int(now.ready)),
             ("worker_memory_bytes", "Resident memory of the process that runs the engine.", now.worker_memory_bytes),
             ("device_memory_used_bytes", "Memory in use on the accelerator.", now.device_memory_used_bytes),

@@ -76,7 +76,13 @@ def test_torch_is_imported_for_the_qwen_engine_only() -> None:
     )
 
 
+def test_one_module_imports_ray() -> None:
+    named = re.compile(r'^\s*(import|from) ray\b|import_module\("ray', re.MULTILINE)
+    files = [path for folder in ("src", "cli", "server", "web") for path in (ROOT / folder).rglob("*.py")]
+    assert [path.name for path in files if named.search(path.read_text(encoding="utf-8"))] == ["ray_engine.py"]
+
+
 def test_the_service_is_imported_without_pipelines() -> None:
-    program = "import sys, web.server; print(*sorted({'torch', 'cv2', 'diffusers'} & set(sys.modules)))"
+    program = "import sys, web.server; print(*sorted({'torch', 'cv2', 'diffusers', 'ray'} & set(sys.modules)))"
     output = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert output.stdout.split() == []

@@ -165,7 +165,9 @@ class MemoryResponse(BaseModel):
 
 class QueueResponse(BaseModel):
     length: int = Field(description="Waiting jobs.")
-    running: int = Field(description="Running jobs: at most one per engine, and those that the CPU finishes.")
+    running: int = Field(
+        description="Running jobs: at most one per engine or replica, and those that the CPU finishes."
+    )
     max_length: int
 
 

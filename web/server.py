@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llm_dit.errors import LLMDiTError
-from server.engines import choose_engine
+from server.engines import engine_of_service
 from server.service import open_service
 from server.settings import Settings, load_settings
 from server.storage.database import secret_in
@@ -43,7 +43,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
 
     `pipeline`, `module:Class`, replaces the engine's own pipeline.
     """
-    chosen = choose_engine(settings)
+    chosen = engine_of_service(settings)
     if pipeline is not None:
         chosen = dataclasses.replace(chosen, pipeline=pipeline, options=None)
     token = Token(settings.server.token.get_secret_value())

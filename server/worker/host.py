@@ -82,6 +82,11 @@ class PipelineHost:
         return self.status if self.state == "ready" else None
 
     @property
+    def replicas(self) -> int | None:
+        """How many replicas of the pipeline run; None for a pipeline in a process of this service."""
+        return self._worker.replicas if self._worker else None
+
+    @property
     def worker_pid(self) -> int | None:
         return self._worker.pid if self._worker else None
 

@@ -93,8 +93,16 @@ class Stopped:
     status: PipelineStatus
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scaled:
+    """The number of replicas that run now."""
+
+    status: PipelineStatus
+    replicas: int
+
+
 Command = Run | Cancel
-Event = Loaded | LoadFailed | Stepped | Previewed | Succeeded | Failed | Stopped
+Event = Loaded | LoadFailed | Scaled | Stepped | Previewed | Succeeded | Failed | Stopped
 
 
 def pack(message: Command | Event) -> bytes:
@@ -118,6 +126,9 @@ async def read_event(stream: asyncio.StreamReader) -> Event | None:
 
 # The supervisor.
 
+LOCAL = "server.worker.process"
+"""The program of a process that holds the pipeline itself."""
+LEAVE_S = 10.0
 OPTIONS = "LLM_DIT_WORKER_OPTIONS"
 """The variable that holds a pipeline's options."""
 LOST = "The process that runs the engine ended during this job and is restarting: send the job again."
@@ -164,11 +175,12 @@ class Worker:
         *,
         watch: Watch,
         log_format: LogFormat = "text",
-        module: str = "server.worker.process",
+        module: str = LOCAL,
     ) -> None:
         self._arguments = [sys.executable, "-m", module, pipeline, str(data_dir), log_format]
         self._options = json.dumps(options)
         self._watch = watch
+        self._gentle = module != LOCAL
         self._process: asyncio.subprocess.Process | None = None
         self._settled = asyncio.Event()
         self._runs: dict[str, _Running] = {}
@@ -182,6 +194,8 @@ class Worker:
         self.load_s = 0.0
         """Seconds of loading so far."""
         self.status: PipelineStatus | None = None
+        self.replicas: int | None = None
+        """How many replicas of the pipeline run, if it has any."""
         self.error: LLMDiTError | None = None
         self.end_reason = "crashed"
         """Why the process ended: "crashed", or the reason given to `kill`."""
@@ -254,7 +268,11 @@ class Worker:
             self._process.kill()
 
     async def stop(self) -> None:
-        """Kill the process, and return when it has ended."""
+        """End the process, and return when it has ended: it has some seconds to leave its replicas in order."""
+        if self._gentle and self._process is not None and self._process.stdin is not None and not self.ended:
+            self.end_reason, self._killed = "stopped", True
+            self._process.stdin.close()
+            await asyncio.wait({self._life}, timeout=LEAVE_S)
         while not self.ended:
             self.kill("stopped")
             await asyncio.wait({self._life}, timeout=0.1)
@@ -316,6 +334,8 @@ class Worker:
             case LoadFailed():
                 self.error = event.failure.error()
                 logger.error("the engine cannot run: %s", self.error.message)
+            case Scaled():
+                self.status, self.replicas = event.status, event.replicas
             case Stepped() if event.job_id:
                 self._step(self._runs[event.job_id], event.progress)
             case Stepped():

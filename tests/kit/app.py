@@ -20,8 +20,8 @@ configure(settings.server.log_format)
 if "TEST_STREAM_S" in os.environ:
     web.server.Streams = functools.partial(web.server.Streams, lasts_s=float(os.environ["TEST_STREAM_S"]))  # type: ignore[misc,assignment]
 if "TEST_QUARTER" in os.environ:
-    chosen = dataclasses.replace(web.server.choose_engine(settings), pipeline="tests.kit.quarter:pipeline")
-    web.server.choose_engine = lambda settings: chosen
+    chosen = dataclasses.replace(web.server.engine_of_service(settings), pipeline="tests.kit.quarter:pipeline")
+    web.server.engine_of_service = lambda settings: chosen
 name = os.environ.get("TEST_PIPELINE", "StepPipeline")
 app = web.server.create_app(settings, pipeline=f"tests.kit.pipelines:{name}" if name else None)
 

@@ -90,6 +90,33 @@ class SmallPipeline(StepPipeline):
         return super().decompose(small, *arguments, **others)
 
 
+class NotedPipeline(StepPipeline):
+    """Takes the milliseconds for each step that `prompt` says, and writes each step down beside the data folder.
+
+    A line of the file `steps` has the process id, the seed and the step.
+    """
+
+    def decompose(
+        self,
+        image: Image.Image,
+        prompt: str,
+        layer_num: int,
+        num_inference_steps: int,
+        seed: int,
+        progress: ProgressCallback,
+        preview: PreviewCallback | None = None,
+        **others: object,
+    ) -> Decomposition:
+        def on_progress(stepped: Progress) -> None:
+            with _beside("steps").open("a") as notes:
+                notes.write(f"{os.getpid()} {seed} {stepped.step}\n")
+            if prompt.isdecimal():
+                time.sleep(int(prompt) / 1000)
+            progress(stepped)
+
+        return super().decompose(image, prompt, layer_num, num_inference_steps, seed, on_progress, preview)
+
+
 class BrokenPipeline:
     """Cannot be loaded."""
 

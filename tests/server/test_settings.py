@@ -113,7 +113,7 @@ def test_a_webhook_that_is_not_valid_is_not_repeated(key: str, value: str, what:
         ("[default.server]\nprot = 1", r"there is no key 'server\.prot'; there is: server\.host, server\.port, .*\."),
         (
             "[default.sever]\nport = 1",
-            r"there is no key 'sever'; there is: engine, server, webhook, qwen_image, remote\.",
+            r"there is no key 'sever'; there is: engine, server, webhook, qwen_image, remote, ray\.",
         ),
         ("[default.server]\nport = 99999", r"server\.port = 99999 is not valid: it must be less than .* 65535\."),
         ("[default.server]\nport = 'x'", r"server\.port = 'x' is not valid: it must be a valid integer.*\."),
