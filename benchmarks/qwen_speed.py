@@ -4,7 +4,6 @@
     python -m benchmarks.qwen_speed --parts steps --device cuda:0 --second cuda:1
     python -m benchmarks.qwen_speed --tiny --device cpu
     python -m benchmarks.qwen_speed --parts steps fp8 --cases layered-640 --fast
-    python -m benchmarks.qwen_speed --plot speed.json
 
 Nothing is downloaded: the models are built on the device at full size, with random weights, in bfloat16. A step is two
 forwards, one led by a text of 300 tokens and one by 8. `host_ms` is what the host takes to launch one. The error is
@@ -463,36 +462,6 @@ def vae(bench: Bench) -> dict[str, Any]:
     return found
 
 
-def plot(report: dict[str, Any]) -> str:
-    """Return an SVG with a bar for each way to make a step."""
-    bars = [
-        (name, way, figures["ms"])
-        for name, ways in report["steps"].items()
-        if name in CASES
-        for way, figures in ways.items()
-    ]
-    most, rows = max(ms for *_, ms in bars), list[str]()
-    for row, (name, way, ms) in enumerate(bars):
-        y, color = 44 + 24 * row, "#9aa4b2" if way == "diffusers" else "#3b82f6"
-        rows += [
-            f'<text x="8" y="{y + 13}">{name}, {way}</text>',
-            f'<rect x="240" y="{y}" width="{380 * ms / most:.1f}" height="18" rx="3" fill="{color}"/>',
-            f'<text x="{248 + 380 * ms / most:.1f}" y="{y + 13}">{ms:.0f} ms</text>',
-        ]
-    height = 56 + 24 * len(bars)
-    return "\n".join(
-        [
-            '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="13" '
-            f'viewBox="0 0 720 {height}">',
-            f'<rect width="720" height="{height}" fill="white"/>',
-            f'<text x="8" y="24" font-weight="bold">A step on one {report["machine"]}, milliseconds</text>',
-            *rows,
-            "</svg>",
-            "",
-        ]
-    )
-
-
 HALVES = {"Q8_0": (0,), "Q6_K": (208,), "Q4_K": (0, 2), "F8_E4M3": (), "F8_E4M3, fast": ()}
 """Types of a file's weights, and where their blocks have numbers in half precision; fast is as `speed` says."""
 
@@ -561,11 +530,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--tokens", type=int, default=120)
     parser.add_argument("--out", type=Path, help="JSON, written after every part")
-    parser.add_argument("--plot", type=Path, help="no run: draw this JSON's steps as an SVG beside it")
     options = parser.parse_args(arguments)
-    if options.plot:
-        options.plot.with_suffix(".svg").write_text(plot(json.loads(options.plot.read_text())))
-        return
     bench = Bench(options)
     report: dict[str, Any] = {
         "machine": name_device(bench.device),

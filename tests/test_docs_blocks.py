@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from cli.commands import app
-from scripts import build_site
+from scripts import build_site, plots
 from server.settings import load_settings
 from tests import test_docs
 from tests.kit.forks import ROOT
@@ -173,6 +173,12 @@ def test_the_site_has_every_page_once(tmp_path: Path, monkeypatch: pytest.Monkey
     listed = re.findall(r": ([\w./-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
     there = {str(page.relative_to(tmp_path / "docs")) for page in (tmp_path / "docs").rglob("*.md")}
     assert sorted(listed) == sorted({page for page in there if not re.match(r"adr/\d", page)})
+
+
+@pytest.mark.parametrize("name", plots.PLOTS)
+def test_plots_are_of_the_figures(name: str) -> None:
+    kept = (plots.FOLDER / f"{name}.svg").read_text(encoding="utf-8")
+    assert kept == plots.drawing(name), "run python -m scripts.plots"
 
 
 def test_what_is_wrong_with_a_site_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
