@@ -6,13 +6,14 @@ that CHROMIUM names, the system's, or Playwright's own; for the Chinese picture 
 
 import io
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 INSTRUCTION = "make it look vintage"
 STANDSTILL = """
@@ -43,6 +44,9 @@ def main() -> None:
         dark(open_page(browser, sys.argv[1], **DESK, color_scheme="dark"), folder)
         chinese(open_page(browser, sys.argv[1], **DESK, locale="zh-CN"), folder)
         phone(open_page(browser, sys.argv[1], **PHONE), folder)
+        guides(open_page(browser, sys.argv[1], **DESK), folder)
+        harmonize(open_page(browser, sys.argv[1], **DESK), folder)
+        context(open_page(browser, sys.argv[1], **DESK), folder)
         browser.close()
 
 
@@ -109,13 +113,86 @@ def phone(page: Page, folder: Path) -> None:
     shoot(page, folder, "phone")
 
 
+def guides(page: Page, folder: Path) -> None:
+    """Named things, a region, a group with its fields."""
+    open_sample(page, HOUSE)
+    page.get_by_role("button", name="Name things").click()
+    drag(page, page.locator(".stage-paper"), (0.73, 0.05), (0.92, 0.3))
+    page.keyboard.type("Sun")
+    shoot(page, folder, "things")
+    page.locator(".source .primary").click()
+    wait_for_layers(page)
+    page.locator(".layer .edit").nth(2).click()
+    expect(page.locator(".edit-dialog canvas").first).to_be_visible()
+    page.get_by_label("Instruction").fill("change the color to orange")
+    page.get_by_role("radio", name="Box", exact=True).check()
+    drag(page, page.locator(".edit-dialog .compare-view"), (0.04, 0.3), (0.36, 0.74))
+    shoot(page, folder, "region")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(page.locator(".edit-dialog")).to_be_hidden()
+    page.locator(".layer-main").nth(0).click()
+    page.locator(".layer-main").nth(1).click(modifiers=["Control"])
+    page.keyboard.press("Control+g")
+    page.keyboard.press("F2")
+    page.keyboard.type("Sky")
+    page.keyboard.press("Enter")
+    page.locator(".layer-main").nth(0).click()
+    page.keyboard.press("r")
+    page.locator(".layer-more summary").first.click()
+    shoot(page, folder, "groups")
+
+
+def harmonize(page: Page, folder: Path) -> None:
+    open_sample(page, STILL_LIFE)
+    page.locator(".source .primary").click()
+    wait_for_layers(page)
+    page.locator(".layer-main").first.click()
+    page.get_by_role("button", name=re.compile("^More for")).first.click()
+    page.get_by_role("menuitem", name=re.compile("^Harmonize")).first.hover()
+    shoot(page, folder, "harmonize")
+
+
+def context(page: Page, folder: Path) -> None:
+    """The edit window of a service whose engine takes context: the page is told so, and no run is made."""
+
+    def answer(route: Route) -> None:
+        config = route.fetch().json()
+        config["capabilities"]["edit"] = ["steps", "cfg_scale", "speed", "seed", "context"]
+        config["capabilities"] |= {"any_instruction": True, "references": 3}
+        route.fulfill(json=config)
+
+    open_sample(page, HOUSE)
+    page.locator(".source .primary").click()
+    wait_for_layers(page)
+    page.wait_for_function(SAVED)
+    page.route("**/api/qwen-image/config", answer)
+    page.reload()
+    page.locator(".layer .edit").first.click()
+    expect(page.locator(".edit-dialog canvas").first).to_be_visible()
+    page.get_by_label("Instruction").fill("light it like a sunset, as the sky around it")
+    page.get_by_role("checkbox", name="Show the model").evaluate("(box) => box.scrollIntoView({ block: 'end' })")
+    shoot(page, folder, "context")
+
+
+def drag(page: Page, element: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag between two places of an element, as shares of its size."""
+    box = element.bounding_box()
+    assert box is not None
+    at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    page.mouse.move(*at[1], steps=8)
+    page.mouse.up()
+
+
 def open_sample(page: Page, number: int) -> None:
     page.locator(".samples .sample").nth(number).click()
     expect(page.locator(".source .primary")).to_be_enabled()
 
 
 def wait_for_layers(page: Page) -> None:
-    expect(page.locator(".layer").first).to_be_visible(timeout=120_000)
+    expect(page.locator(".layer").first).to_be_visible(timeout=240_000)
     page.locator(".notice .icon-button").click()
 
 

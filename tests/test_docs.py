@@ -103,6 +103,43 @@ def test_the_readme_runs(desk: Path, service: Service) -> None:
         assert edited.mode == "RGBA"
 
 
+@pytest.mark.slow
+def test_the_quick_start_runs(desk: Path) -> None:
+    (script,), (program,) = blocks("docs/quick_start.md", "bash"), blocks("docs/quick_start.md", "python")
+    shell(script, desk)
+    files = [desk / name for name in ("together.png", "poster.psd")]
+    assert [file.stat().st_size > 0 for file in files] == [True, True]
+    for file in files:
+        file.unlink()
+    python(program, cwd=desk)
+    assert [file.exists() for file in files] == [True, True]
+
+
+GUIDES = {
+    "decompose": ("three/report.json", "auto/report.json", "named/poster_layers/manifest.json"),
+    "edit": ("blue.png", "shadow.png", "same.png"),
+    "files": ("poster.psd", "poster.svg", "flat.png"),
+    "folders": ("layers/report.json", "files/poster.psd"),
+    "groups": ("together.png",),
+    "harmonize": ("fitted/manifest.json",),
+    "regions": ("box.png", "masked.png"),
+}
+"""What the blocks of a guide write."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_guides_run(guide: str, desk: Path) -> None:
+    Image.linear_gradient("L").resize((120, 90)).save(desk / "mask.png")
+    for script in blocks(f"docs/guides/{guide}.md", "bash"):
+        shell(script, desk)
+    for program in blocks(f"docs/guides/{guide}.md", "python"):
+        for name in GUIDES[guide]:
+            (desk / name).unlink(missing_ok=True)
+        python(program, cwd=desk)
+    assert [name for name in GUIDES[guide] if not (desk / name).exists()] == []
+
+
 def test_the_page_of_the_command_line_runs(desk: Path) -> None:
     (script,) = blocks("docs/command_line.md", "bash")
     shell(script, desk)

@@ -27,9 +27,13 @@ RUN = {
     ("README.md", "python"): "test_the_readme_runs",
     ("docs/clients.md", "python"): "test_the_page_of_clients_runs",
     ("docs/command_line.md", "bash"): "test_the_page_of_the_command_line_runs",
+    **{(f"docs/guides/{guide}.md", "bash"): "test_the_guides_run" for guide in test_docs.GUIDES},
+    **{(f"docs/guides/{guide}.md", "python"): "test_the_guides_run" for guide in test_docs.GUIDES},
     ("docs/http.md", "bash"): "test_the_http_page_runs_from_top_to_bottom",
     ("docs/openai.md", "bash"): "test_the_page_of_openais_api_runs",
     ("docs/openai.md", "python"): "test_the_page_of_openais_api_runs",
+    ("docs/quick_start.md", "bash"): "test_the_quick_start_runs",
+    ("docs/quick_start.md", "python"): "test_the_quick_start_runs",
 }
 """The test of `test_docs` that runs the blocks of a page in a language; those that it skips are in `NOT_RUN`, too."""
 
@@ -48,10 +52,8 @@ NOT_RUN = {
     ("docs/editing.md", "canvas = prepare"): DRAWING,
     ("docs/evaluating.md", "llm-dit evaluate truth"): "tests/server/test_folders.py evaluates; a LoRA needs a model",
     ("docs/evaluating.md", "merges  RGB L1"): DRAWING,
-    (
-        "docs/http.md",
-        '{"image": "/api/images/….png"',
-    ): "needs an engine that takes context, which the default one does not",
+    ("docs/guides/context.md", "llm-dit edit"): MODELS,
+    ("docs/http.md", '{"image": "/api/'): "needs an engine that takes context, unlike the default one",
     ("docs/install.md", "make run"): INSTALLS,
     ("docs/install.md", "pip install"): INSTALLS,
     ("docs/models/qwen_image_21.md", "from llm_dit"): MODELS,
@@ -113,7 +115,8 @@ def test_the_reasons_and_the_tests_are_of_blocks_that_exist() -> None:
     here = {(block.page, block.text) for block in blocks()}
     assert [key for key in NOT_RUN if not any(page == key[0] and text.startswith(key[1]) for page, text in here)] == []
     for (page, language), name in RUN.items():
-        assert f'blocks("{page}", "{language}")' in inspect.getsource(getattr(test_docs, name)), name
+        named = re.sub(r"guides/\w+", "guides/{guide}", page)
+        assert f'"{named}", "{language}")' in inspect.getsource(getattr(test_docs, name)), name
 
 
 @pytest.mark.parametrize("block", blocks("toml"), ids=lambda block: block.page)
