@@ -85,6 +85,10 @@ class Vocabulary:
         """Return the name of a layer with a number only."""
         return f"{self.word('Layer')} {number}"
 
+    def numbered(self, count: int) -> list[str]:
+        """Return the names of so many layers of which nothing else is known, bottom first."""
+        return [self.word("Background"), *map(self.number, range(2, count + 1))]
+
     def text(self, words: str) -> str:
         """Return the name of a text layer, with the beginning of its words."""
         short = words if len(words) <= GLANCE else words[: GLANCE - 1].rstrip() + "…"

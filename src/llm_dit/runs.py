@@ -166,6 +166,9 @@ CLASSICAL_MAX_ASPECT = 20
 """Most longer side : shorter side of a picture that is resized for a model; at its own size any shape is allowed."""
 QWEN_MAX_ASPECT = 8
 """Most longer side : shorter side; beyond it the shorter side has under 230 of 640 pixels, too few to see much."""
+QWEN_CROP = "the model works at a fixed area and would get only a few rows of pixels: crop it"
+TRIED_LAYERS = 6
+"""The layers that Qwen-Image-Layered draws where their number is automatic."""
 
 
 def model_size(size: tuple[int, int], resolution: int) -> tuple[int, int]:

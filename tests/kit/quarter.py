@@ -26,10 +26,8 @@ def quarter(patch: pytest.MonkeyPatch) -> None:
     for make in (prepare, prepare_context, prepare_transparent):
         assert make.__kwdefaults__
         patch.setitem(make.__kwdefaults__, "target_area", make.__kwdefaults__["target_area"] // 16)
-    patch.setattr(
-        "llm_dit.pipelines.qwen_image_diffusers.model_size",
-        lambda size, resolution: _quarter(resolution**2, size[0] / size[1]),
-    )
+    for module in ("llm_dit.pipelines.qwen_image_diffusers", "llm_dit.qwen.editors"):
+        patch.setattr(f"{module}.model_size", lambda size, resolution: _quarter(resolution**2, size[0] / size[1]))
 
 
 def _quarter(area: float, ratio: float) -> tuple[int, int]:

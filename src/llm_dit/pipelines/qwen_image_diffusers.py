@@ -11,7 +11,6 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError("Qwen-Image needs more packages: run `llm-dit install qwen`", name="torch") from error
 from PIL import Image
 
-from llm_dit.alpha import resize_layer
 from llm_dit.editing import EditResult
 from llm_dit.editing.region import read_region
 from llm_dit.errors import EditOnlyError, InputError
@@ -39,9 +38,10 @@ from llm_dit.qwen.placement.plan import CpuOffload, Plan
 from llm_dit.qwen.sampling.encoding import Captions
 from llm_dit.qwen.sampling.running import Run, Runner, ignore_progress, watch_steps
 from llm_dit.runs import (
-    EDIT_RESOLUTION,
     NO_REGIONS,
+    QWEN_CROP,
     QWEN_MAX_ASPECT,
+    TRIED_LAYERS,
     PipelineStatus,
     PreviewCallback,
     Progress,
@@ -54,10 +54,6 @@ from llm_dit.runs import (
 )
 from llm_dit.score import thinned
 from llm_dit.surroundings import SurroundingsLike, read_surroundings
-
-CROP = "the model works at a fixed area and would get only a few rows of pixels: crop it"
-TRIED_LAYERS = 6
-"""The layers that a run with the automatic number draws."""
 
 
 class QwenImageDiffusersPipeline:
@@ -203,7 +199,7 @@ class QwenImageDiffusersPipeline:
         Raises an `InputError` that names the argument, or an `EngineError`.
         """
         check_image(image, "image")
-        check_aspect(image, QWEN_MAX_ASPECT, CROP, "image")
+        check_aspect(image, QWEN_MAX_ASPECT, QWEN_CROP, "image")
         if regions:
             raise InputError(NO_REGIONS, param="regions")
         asked = DecomposeOptions(prompt=prompt, **options)
@@ -238,8 +234,7 @@ class QwenImageDiffusersPipeline:
             layers = thinned(picture, layers)
         if asked.output_size == "original":
             layers = restore(picture, layers, lambda done, total: report(restoring(done, total)))
-        vocabulary = VOCABULARIES[asked.language]
-        names = [vocabulary.word("Background"), *map(vocabulary.number, range(2, len(layers) + 1))]
+        names = VOCABULARIES[asked.language].numbered(len(layers))
         return Decomposition(layers, seed=seed, prompt=prompt, names=names, picture=picture)
 
     def edit_layer(
@@ -275,29 +270,21 @@ class QwenImageDiffusersPipeline:
         fewer for each reference), or an `EngineError`.
         """
         check_image(layer_image, "layer_image")
-        check_aspect(layer_image, QWEN_MAX_ASPECT, CROP, "layer_image")
+        check_aspect(layer_image, QWEN_MAX_ASPECT, QWEN_CROP, "layer_image")
         for picture in references:
             check_image(picture, "references")
-            check_aspect(picture, QWEN_MAX_ASPECT, CROP, "references")
+            check_aspect(picture, QWEN_MAX_ASPECT, QWEN_CROP, "references")
         self._models.editor.check_references(len(references))
         asked = EditOptions(instruction=instruction, **options)
         self._models.pace(asked.speed, EDIT, 1)  # refuse it before anything is loaded
-        layer, output_size = layer_image.convert("RGBA"), asked.output_size
+        layer = layer_image.convert("RGBA")
         where = None if region is None else read_region(region, layer, asked.shape)
         around = read_surroundings(surroundings, layer, context=asked.context)
         report = progress or ignore_progress
         chosen = self._models.choose(EDIT, asked.loras, asked.speed, report)
         self.load_edit_model(report)
-        if where is not None and output_size == "model":
-            size = model_size(layer.size, EDIT_RESOLUTION)
-            around = around and around.scaled(size[0] / layer.width, size[1] / layer.height)
-            layer, output_size = resize_layer(layer, size), "layer"
-            where = where.resized(layer.size)
         editor = self._models.editor
-        canvas = editor.canvas(
-            layer, shape=asked.shape, output_size=output_size, region=where and where.box, surroundings=around
-        )
-        size = model_size(canvas.image.size, EDIT_RESOLUTION)
+        framing = editor.frame(layer, asked, where, around)
         with self._models.running(EDIT, chosen.weights) as pipeline:
             sampled = _sampled(asked, chosen, editor.defaults)
             editor.check_references(len(references))
@@ -307,12 +294,11 @@ class QwenImageDiffusersPipeline:
 
             def show(number: int, seen: Image.Image) -> None:
                 assert preview is not None
-                shown = canvas.preview(seen)
-                preview(number, shown if where is None else where.preview(layer, shown, canvas.crop.box))
+                preview(number, framing.preview(seen))
 
             run = Run(
-                image=canvas.image,
-                size=size,
+                image=framing.canvas.image,
+                size=framing.size,
                 prompt=instruction,
                 negative_prompt=asked.negative_prompt,
                 **sampled,
@@ -321,11 +307,11 @@ class QwenImageDiffusersPipeline:
                 editor=editor,
                 references=tuple(map(editor.reference, references)),
             )
-            edited = self._sample(pipeline, run, report, self._previewing.of_run(pipeline, size, 1, preview and show))
-        self.last_edit = made = canvas.finish(edited[0])
-        if where is None:
-            return made.image
-        return where.put_in(layer, where.settle(layer, made.image, canvas.crop.box))
+            edited = self._sample(
+                pipeline, run, report, self._previewing.of_run(pipeline, framing.size, 1, preview and show)
+            )
+        image, self.last_edit = framing.finish(edited[0])
+        return image
 
     def _caption(
         self, pipeline: Any, picture: Image.Image, resolution: int, english: bool, progress: ProgressCallback

@@ -16,20 +16,48 @@ from PIL import Image
 
 from llm_dit.errors import InputError
 from llm_dit.layers import over_white
-from llm_dit.options import QWEN_IMAGE, EditOutputSize, RunDefaults, Shape
+from llm_dit.options import QWEN_IMAGE, EditOptions, EditOutputSize, RunDefaults, Shape
 from llm_dit.qwen.placement.plan import Needs, Working
-from llm_dit.runs import EDIT_RESOLUTION
+from llm_dit.runs import EDIT_RESOLUTION, model_size
 from llm_dit.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    from llm_dit.editing import EditCanvas, TransparentCanvas
+    from llm_dit.editing import EditCanvas, EditResult, TransparentCanvas
     from llm_dit.editing.canvas import Box
+    from llm_dit.editing.region import Region
     from llm_dit.qwen.sampling.encoding import Encodings
     from llm_dit.qwen.sampling.running import Run, Start
 
 
 READERS = (("tokenizer/tokenizer_config.json",), ("processor/preprocessor_config.json",))
 NO_REFERENCES = "This edit model does not support references: leave them out, or use Qwen-Image-Edit-2509 or 2511."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Framing:
+    """A layer as an edit model sees it, on a `canvas`, and `where` it may change; None for everywhere."""
+
+    layer: Image.Image
+    canvas: "EditCanvas | TransparentCanvas"
+    where: "Region | None"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the model's result."""
+        return model_size(self.canvas.image.size, EDIT_RESOLUTION)
+
+    def preview(self, seen: Image.Image) -> Image.Image:
+        """Return the layer in an unfinished result, as far as the model sees it."""
+        shown = self.canvas.preview(seen)
+        return shown if self.where is None else self.where.preview(self.layer, shown, self.canvas.crop.box)
+
+    def finish(self, edited: Image.Image) -> "tuple[Image.Image, EditResult]":
+        """Return the edited layer for the model's result, and what was measured on the way."""
+        made = self.canvas.finish(edited)
+        if self.where is None:
+            return made.image, made
+        settled = self.where.settle(self.layer, made.image, self.canvas.crop.box)
+        return self.where.put_in(self.layer, settled), made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +99,27 @@ class Editor:
     def reference(self, picture: Image.Image) -> Image.Image:
         """Return a reference as the model gets it: composited over white."""
         return Image.fromarray(over_white(np.asarray(picture.convert("RGBA"))))
+
+    def worded(self, instruction: str, pictures: int) -> str:
+        """Return an instruction with the model's names for so many pictures, the layer among them."""
+        return instruction
+
+    def frame(
+        self, layer: Image.Image, asked: EditOptions, where: "Region | None", around: Surroundings | None
+    ) -> Framing:
+        """Return an RGBA layer as the model sees it."""
+        output_size = asked.output_size
+        if where is not None and output_size == "model":
+            size = model_size(layer.size, EDIT_RESOLUTION)
+            around = around and around.scaled(size[0] / layer.width, size[1] / layer.height)
+            from llm_dit.alpha import resize_layer
+
+            layer, output_size = resize_layer(layer, size), "layer"
+            where = where.resized(layer.size)
+        canvas = self.canvas(
+            layer, shape=asked.shape, output_size=output_size, region=where and where.box, surroundings=around
+        )
+        return Framing(layer=layer, canvas=canvas, where=where)
 
     def canvas(
         self,
@@ -259,6 +308,14 @@ class QwenImage21(Editor):
 
         return bleed(picture.convert("RGBA"))
 
+    def worded(self, instruction: str, pictures: int) -> str:
+        """Return an instruction with the model's names for pictures: "Picture 2" becomes <image2>."""
+
+        def name(found: re.Match[str]) -> str:
+            return f"<image{found[1]}>" if 1 <= int(found[1]) <= pictures else found[0]
+
+        return re.sub(r"\bpicture (\d{1,2})\b", name, instruction, flags=re.IGNORECASE)
+
     def parts(self, load: Any) -> dict[str, Callable[[], Any]]:
         from diffusers import (
             AutoencoderKLQwenImage21,  # pyright: ignore[reportPrivateImportUsage]
@@ -280,7 +337,7 @@ class QwenImage21(Editor):
         """Override diffusers' defaults: the size is that of the layer, the first picture, not of the last one, and the
         steps are the requested ones, not the checkpoint's `sample_sigmas`."""
         return super().arguments(run) | {
-            "prompt": _with_names(run.prompt, len(run.pictures)),
+            "prompt": self.worded(run.prompt, len(run.pictures)),
             "image": list(run.pictures),
             "negative_prompt": run.negative_prompt if run.scale > 1 else None,
             "sigmas": np.linspace(1.0, 1 / run.steps, run.steps),
@@ -288,15 +345,6 @@ class QwenImage21(Editor):
             # We decode it ourselves, after the cached keys and values are freed.
             "output_type": "latent",
         }
-
-
-def _with_names(instruction: str, pictures: int) -> str:
-    """Return the instruction with the model's names for pictures: "Picture 2" becomes <image2>."""
-
-    def name(found: re.Match[str]) -> str:
-        return f"<image{found[1]}>" if 1 <= int(found[1]) <= pictures else found[0]
-
-    return re.sub(r"\bpicture (\d{1,2})\b", name, instruction, flags=re.IGNORECASE)
 
 
 def processor_of(folder: Path) -> Any:
