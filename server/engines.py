@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_dit.classical.seeing.networks import missing
 from llm_dit.errors import EngineError, LLMDiTError
@@ -29,6 +29,9 @@ from llm_dit.qwen.loading.loras import Spec, choose, parse_loras
 from llm_dit.runs import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT, LayerPipeline, ProgressCallback
 from server.settings import QwenImageSettings, RaySettings, RemoteSettings, Settings
 
+if TYPE_CHECKING:
+    from llm_dit.pipelines.openai_images import ModelServer
+
 Options = Mapping[str, object] | None
 PROBE = "from llm_dit.qwen.placement.devices import choose_device; print(choose_device(None).type)"
 PROBE_S = 120
@@ -48,7 +51,8 @@ class Engine:
     differ; `loras` are those of each kind of run. `decompose_takes` and `edit_takes` name the fields that affect the
     result, `speeds` the possible speeds. `any_instruction`: any words are accepted. `any_size`: it works at a
     picture's own size. `references`: most reference pictures of an edit. `photographs`: the layers of photographs.
-    `license`: what the edit model's license forbids. `cluster`: where it runs, if not in this service.
+    `license`: what the edit model's license forbids. `reports_steps`: the steps of its runs are known. `cluster`: where
+    it runs, if not in this service.
     """
 
     name: EngineName
@@ -69,6 +73,7 @@ class Engine:
     any_size: bool
     references: int = 0
     photographs: Photographs
+    reports_steps: bool = True
     license: str = ""
     cluster: RaySettings | None = None
     reason: str
@@ -123,7 +128,7 @@ def choose_engine(settings: Settings) -> Engine:
     models = settings.qwen_image
     obstacle = _unconfigured(models) or _uninstalled()
     if settings.engine == "remote":
-        if not settings.remote.url:
+        if not _addressed(settings.remote):
             raise EngineError("The remote engine needs the service's address: set url under [default.remote].")
         return _remote(settings.remote, 'The settings ask for it: engine = "remote".')
     if settings.engine == "classical":
@@ -133,7 +138,7 @@ def choose_engine(settings: Settings) -> Engine:
             raise EngineError(f"The Qwen-Image engine cannot run: {obstacle.what}; {obstacle.advice}.")
         return _qwen(models, 'The settings require it: engine = "qwen".')
     obstacle = obstacle or _without_accelerator()
-    if obstacle and settings.remote.url:
+    if obstacle and _addressed(settings.remote):
         try:
             return _remote(settings.remote, f"Qwen-Image does not run here: {obstacle.what}.")
         except EngineError as error:
@@ -241,17 +246,55 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
     )
 
 
+def _addressed(remote: RemoteSettings) -> bool:
+    return bool(remote.url or remote.edit_url)
+
+
 def _remote(remote: RemoteSettings, reason: str) -> Engine:
-    """Return another service's engine; raises `EngineError` when it cannot be asked what it can do."""
+    """Return the engine at the settings' addresses; raises `EngineError` when it cannot be asked what it can do."""
     if importlib.util.find_spec("httpx2") is None:
         raise EngineError("The remote engine cannot run: httpx2 is not installed; run `llm-dit install client`.")
+    from llm_dit.pipelines.openai_images import find_models
     from llm_dit.pipelines.remote import describe
 
     token = remote.token.get_secret_value()
     try:
-        told = describe(remote.url, token, REMOTE_START_S)
+        if (found := find_models(remote.url, remote.edit_url, token, REMOTE_START_S)) is not None:
+            return _images(remote, token, found.edit, reason)
+        return _service(remote.url, token, describe(remote.url, token, REMOTE_START_S), reason)
     except LLMDiTError as error:
         raise EngineError(f"The remote engine cannot run: {error.message}") from None
+
+
+def _images(remote: RemoteSettings, token: str, edit: "ModelServer | None", reason: str) -> Engine:
+    """Return the engine of servers of one model each."""
+    editor = edit and edit.editor
+    return Engine(
+        name="remote",
+        label="Remote",
+        pipeline="llm_dit.pipelines.openai_images:OpenAIImagesPipeline",
+        options={"url": remote.url, "edit_url": remote.edit_url, "token": token, "timeout_s": remote.timeout_s},
+        edit_model_path=edit.model if edit else "",
+        step_s=10.0,  # to hear of a cancel takes half a second
+        max_aspect=QWEN_MAX_ASPECT,
+        max_model_aspect=QWEN_MAX_ASPECT,
+        defaults=QWEN_IMAGE,
+        edit_defaults=editor.defaults if editor else None,
+        decompose_takes=("prompt", "num_inference_steps", "cfg_scale", "seed", "output_size"),
+        edit_takes=("num_inference_steps", "cfg_scale", "seed", "context"),
+        any_instruction=True,
+        any_size=False,
+        references=editor.references if editor else 0,
+        photographs="things",
+        reports_steps=False,
+        license=editor.license if editor else "",
+        reason=f"{reason} {editor.license}".strip() if editor else reason,
+        hint="What it needs, it needs where the servers of vLLM-Omni or SGLang Diffusion run.",
+    )
+
+
+def _service(url: str, token: str, told: Mapping[str, Any], reason: str) -> Engine:
+    """Return the engine of another instance of this service, which has told what it can do."""
     can, defaults = told["capabilities"], told["defaults"]
     names = (*RunDefaults._fields, *options_of(DecomposeOptions))
     own_names: dict[str, str] = {http_name(name): name for name in names}
@@ -264,7 +307,7 @@ def _remote(remote: RemoteSettings, reason: str) -> Engine:
         name="remote",
         label="Remote",
         pipeline="llm_dit.pipelines.remote:RemotePipeline",
-        options={"url": remote.url, "token": token},
+        options={"url": url, "token": token},
         step_s=120.0,
         max_aspect=None if can["any_size"] else QWEN_MAX_ASPECT,
         max_model_aspect=CLASSICAL_MAX_ASPECT if can["any_size"] else QWEN_MAX_ASPECT,
@@ -281,6 +324,7 @@ def _remote(remote: RemoteSettings, reason: str) -> Engine:
         any_size=can["any_size"],
         references=can["references"],
         photographs=can["photographs"],
+        reports_steps=can.get("reports_steps", True),
         reason=reason,
         hint="What it needs, it needs on the other computer: `llm-dit doctor` there says what.",
     )

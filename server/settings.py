@@ -294,10 +294,16 @@ class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     output_size: OutputSize | None = None
 
 
-class RemoteSettings(BaseModel, extra="forbid", frozen=True):
-    """`[default.remote]`: another instance of this service, which does the runs of engine "remote"."""
+WebAddress = Annotated[str, Field(pattern=r"^(https?://\S+)?$")]
 
-    url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+
+class RemoteSettings(BaseModel, extra="forbid", frozen=True):
+    """`[default.remote]`: who does the runs of engine "remote": another instance of this service, or servers of one
+    model each that speak OpenAI's API for images, at `url` and `edit_url`. Only the latter heed `timeout_s`."""
+
+    url: WebAddress = ""
+    edit_url: WebAddress = ""
+    timeout_s: Annotated[float, Field(gt=0, le=86_400)] = 1800.0
     token: Annotated[SecretStr, AfterValidator(_sendable)] = SecretStr("")
 
 

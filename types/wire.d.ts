@@ -13,6 +13,7 @@ declare namespace Wire {
     any_instruction: boolean;
     any_size: boolean;
     references: number;
+    reports_steps: boolean;
     photographs: "things" | "subject" | "regions";
   }
 

@@ -230,6 +230,7 @@ class CapabilitiesResponse(BaseModel):
     any_instruction: bool = Field(description="Whether it accepts any instruction, not only the documented ones.")
     any_size: bool = Field(description="Whether it works at the image's own size; otherwise at 640² or 1024².")
     references: int = Field(description="Most reference pictures of an edit.")
+    reports_steps: bool = Field(description="Whether the steps of a run are known; otherwise `total` stays 0.")
     photographs: Photographs = Field(
         description="The layers of photographs: things; subject, text and regions of color; regions only."
     )

@@ -1,8 +1,8 @@
 """The service around a pipeline of `tests/kit/pipelines.py`, which `TEST_PIPELINE` names; around its own where that is
 empty. `kept` is the same service for the tests of the page.
 
-Where `TEST_STREAM_S` says how many seconds an event stream lasts, it lasts no longer. With `TEST_QUARTER` the models
-are those of `tests/kit/quarter.py`.
+Where `TEST_STREAM_S` says how many seconds an event stream lasts, it lasts no longer. `TEST_QUARTER` names the function
+that builds the pipeline in place of the engine's own, and has it work on small pictures.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ configure(settings.server.log_format)
 if "TEST_STREAM_S" in os.environ:
     web.server.Streams = functools.partial(web.server.Streams, lasts_s=float(os.environ["TEST_STREAM_S"]))  # type: ignore[misc,assignment]
 if "TEST_QUARTER" in os.environ:
-    chosen = dataclasses.replace(web.server.engine_of_service(settings), pipeline="tests.kit.quarter:pipeline")
+    chosen = dataclasses.replace(web.server.engine_of_service(settings), pipeline=os.environ["TEST_QUARTER"])
     web.server.engine_of_service = lambda settings: chosen
 name = os.environ.get("TEST_PIPELINE", "StepPipeline")
 app = web.server.create_app(settings, pipeline=f"tests.kit.pipelines:{name}" if name else None)

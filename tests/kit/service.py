@@ -21,8 +21,10 @@ RUNNING: "list[Service]" = []
 """The services that run now: the report of a test that fails shows what they wrote."""
 OWN_PIPELINE = {"TEST_PIPELINE": ""}
 """The environment in which `tests.kit.app` runs the pipeline that its settings choose."""
-QUARTER = {"TEST_PIPELINE": "", "TEST_QUARTER": "1"}
+QUARTER = {"TEST_PIPELINE": "", "TEST_QUARTER": "tests.kit.quarter:pipeline"}
 """The same for the Qwen engine, whose models then work at a quarter of their width and height."""
+QUARTER_IMAGES = QUARTER | {"TEST_QUARTER": "tests.kit.images_server:pipeline"}
+"""The same for the engine that is a server of `tests.kit.images_server`."""
 
 
 @dataclass(frozen=True)

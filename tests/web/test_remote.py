@@ -74,7 +74,8 @@ def test_the_token_of_the_other_service_is_sent_and_not_shown(
             assert TOKEN not in " ".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in front.worker_pids())
 
 
-def test_a_service_that_cannot_be_reached_keeps_this_one_from_starting(tmp_path: Path) -> None:
+def test_a_service_that_cannot_be_reached_keeps_this_one_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.engines.REMOTE_START_S", 0.2)
     settings = load_settings(environment={"LLM_DIT_ENGINE": "remote", "LLM_DIT_REMOTE__URL": "http://127.0.0.1:9"})
     with pytest.raises(EngineError, match="cannot be reached"):
         choose_engine(settings)

@@ -110,6 +110,7 @@ def _capabilities(engine: Engine) -> CapabilitiesResponse:
         any_instruction=engine.any_instruction,
         any_size=engine.any_size,
         references=engine.references,
+        reports_steps=engine.reports_steps,
         photographs=engine.photographs,
     )
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, TypeVar, Unpack
 from urllib.parse import urlsplit
 
+from anyio.from_thread import BlockingPortal
 from PIL import Image
 from pydantic import TypeAdapter
 
@@ -90,33 +91,7 @@ class RemotePipeline:
         progress: ProgressCallback | None,
         preview: PreviewCallback | None,
     ) -> T:
-        """Run in the client's thread, and call `progress` and `preview` in this one."""
-        heard: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        last = WAITING
-
-        def on_progress(stepped: Progress) -> None:
-            nonlocal last
-            last = stepped
-            heard.put(partial(progress or ignore, stepped))
-
-        def on_preview(layer: int, picture: Image.Image) -> None:
-            heard.put(partial(preview or ignore, layer, picture))
-
-        future = self._client.portal.start_task_soon(
-            partial(work, progress=on_progress, preview=on_preview if preview else None)
-        )
-        future.add_done_callback(lambda _: heard.put(ignore))
-        try:
-            while not future.done():
-                try:
-                    heard.get(timeout=BEAT_S)()
-                except queue.Empty:
-                    (progress or ignore)(last)
-            while not heard.empty():
-                heard.get()()
-            made = future.result()
-        finally:
-            future.cancel()
+        made = in_thread(self._client.portal, work, progress, preview)
         self._status = self._read_status()
         return made
 
@@ -133,6 +108,42 @@ class RemotePipeline:
             device_used_bytes=memory.get("used_bytes"),
             device_total_bytes=memory.get("total_bytes"),
         )
+
+
+def in_thread(
+    portal: BlockingPortal,
+    work: Callable[..., Coroutine[Any, Any, T]],
+    progress: ProgressCallback | None,
+    preview: PreviewCallback | None,
+) -> T:
+    """Run a coroutine in the portal's thread, and call `progress` and `preview` in this one.
+
+    An exception of either cancels the coroutine.
+    """
+    heard: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+    last = WAITING
+
+    def on_progress(stepped: Progress) -> None:
+        nonlocal last
+        last = stepped
+        heard.put(partial(progress or ignore, stepped))
+
+    def on_preview(layer: int, picture: Image.Image) -> None:
+        heard.put(partial(preview or ignore, layer, picture))
+
+    future = portal.start_task_soon(partial(work, progress=on_progress, preview=on_preview if preview else None))
+    future.add_done_callback(lambda _: heard.put(ignore))
+    try:
+        while not future.done():
+            try:
+                heard.get(timeout=BEAT_S)()
+            except queue.Empty:
+                (progress or ignore)(last)
+        while not heard.empty():
+            heard.get()()
+        return future.result()
+    finally:
+        future.cancel()
 
 
 def ignore(*_: object) -> None:

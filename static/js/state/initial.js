@@ -175,6 +175,7 @@ const UNKNOWN_CAPABILITIES = {
   any_instruction: false,
   any_size: true,
   references: 0,
+  reports_steps: true,
   photographs: "things",
 };
 
