@@ -131,9 +131,8 @@ def problem_response(
 
 def error_type(status: int) -> str:
     """Return OpenAI's type of an error with this status."""
-    return {401: "authentication_error", 403: "permission_error"}.get(
-        status, "invalid_request_error" if status < 500 else "server_error"
-    )
+    named = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+    return named.get(status, "invalid_request_error" if status < 500 else "server_error")
 
 
 def internal_error(request_id: str) -> Response:
@@ -147,6 +146,7 @@ REASONS = {
     413: "The body is too large.",
     415: "Wrong Content-Type for this address.",
     422: "A field or an image is invalid; `param` names it, `detail` says what to send instead.",
+    429: "The queue is full; `Retry-After` says when to retry.",
     503: "The queue is full, the engine cannot run, or its process ended; `Retry-After` says when to retry.",
 }
 
@@ -189,6 +189,8 @@ RETRY_AFTER_S = 5
 REPAIR_AFTER_S = 60
 """Retry-After of a 503 that somebody has to fix."""
 
+OPENAI = "/v1/"
+"""The addresses of OpenAI's API, whose clients know a full queue as the status 429."""
 AGAIN = frozenset({409, 500, 503})
 """Statuses after which OpenAI's clients send a request again, unless `X-Should-Retry` says that it is of no use."""
 
@@ -269,8 +271,10 @@ def add_error_handlers(app: FastAPI) -> None:
 async def _on_domain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, LLMDiTError)
     status, body = status_of(error), error_body(error)
+    if isinstance(error, QueueFullError) and request.scope["path"].startswith(OPENAI):
+        status = HTTPStatus.TOO_MANY_REQUESTS
     headers: dict[str, str] = {}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
         headers["Retry-After"] = str(retry_after_s(error))
     if status in AGAIN and not error.temporary:
         headers["X-Should-Retry"] = "false"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import AliasChoices, BaseModel, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, ValidationError
 
 from llm_dit.errors import InputError
 from llm_dit.options import EngineName
@@ -24,6 +24,10 @@ _NAMES = {"layer_num": "layers", "instruction": "prompt"}
 """What OpenAI's clients call fields of this service."""
 
 
+def _without_short_name(format: object) -> object:
+    return "jpeg" if format == "jpg" else format
+
+
 class EditForm(BaseModel, extra="ignore", frozen=True):
     """The texts of a form; `DecomposeRequest` and `EditLayerRequest` say what values the options of a run may have."""
 
@@ -32,7 +36,7 @@ class EditForm(BaseModel, extra="ignore", frozen=True):
     n: Annotated[int, Field(ge=1, le=10)] = 1
     size: Annotated[str, Field(pattern=SIZE)] = "auto"
     response_format: Literal["b64_json", "url"] = "b64_json"
-    output_format: Literal["png", "webp", "jpeg"] = "png"
+    output_format: Annotated[Literal["png", "webp", "jpeg"], BeforeValidator(_without_short_name)] = "png"
     background: Literal["auto", "transparent", "opaque"] = "auto"
     stream: bool = False
     partial_images: Annotated[int, Field(ge=0, le=3)] = 0

@@ -30,7 +30,7 @@ from server.telemetry import METHODS, OTHER_METHOD, OTHER_ROUTE, Concealed, conf
 from web.bodies.limits import BodyLimit
 from web.door.hosts import Proxies, is_secure_context
 from web.door.tokens import Door, Token, warnings
-from web.errors import Problem, add_error_handlers, internal_error
+from web.errors import OPENAI, Problem, add_error_handlers, internal_error
 from web.routes import layers, openai, pages, service
 from web.routes.pages import PageFiles, login_routes
 from web.state import Clients, Offload, Retries, State, Streams
@@ -184,7 +184,7 @@ class Envelope:
                 started = True
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
-                if headers.get("content-type") == Problem.media_type and scope["path"].startswith("/v1/"):
+                if headers.get("content-type") == Problem.media_type and scope["path"].startswith(OPENAI):
                     headers["Content-Type"] = "application/json"  # OpenAI's clients expect this name
                 for name, value in (SECURITY_HEADERS | (SECURE_CONTEXT_HEADERS if secure else {})).items():
                     headers.setdefault(name, value)

@@ -3,9 +3,11 @@
 import base64
 import http.client
 import io
+import json
+import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ from PIL import Image, ImageChops
 from llm_dit.layer import Layer
 from llm_dit.layers import composite
 from tests.kit.forks import ROOT
+from tests.kit.jobs import start
 from tests.kit.pictures import as_data_url, disc, png, square
 from tests.kit.service import Service
 from tests.kit.waiting import PATIENCE_S, wait_until
@@ -96,6 +99,10 @@ def test_the_file_that_comes_back_is_the_one_that_was_asked_for(classical: "Open
     webp = file(output_format="webp", size="20x10")
     assert (webp.format, webp.size, webp.mode) == ("WEBP", (20, 10), "RGBA")
     assert set(alpha(file(background="opaque"))) == {255}
+    assert file(output_format="jpg").format == "JPEG"
+    sized = classical.images.edit(image=png(disc()), prompt=BLUE, response_format="url", size="64x32")
+    assert sized.data is not None and sized.data[0].url is not None
+    assert Image.open(io.BytesIO(httpx.get(sized.data[0].url).content)).size == (64, 32)
     asked = classical.images.edit(image=png(disc()), prompt=BLUE, response_format="url")
     assert asked.data is not None and asked.data[0].url is not None
     found = Image.open(io.BytesIO(httpx.get(asked.data[0].url).content))
@@ -202,6 +209,68 @@ def test_open_webui_and_curl_are_understood(base_url: str) -> None:
     assert text.status_code == 200, text.text
 
 
+VLLM_OMNI = """
+curl -X POST "http://localhost:8000/v1/images/edits" \\
+  -F "model=xxx" \\
+  -F "image=@./xx.png" \\
+  -F "prompt='this bear is wearing sportwear. holding a basketball, and bending one leg.'" \\
+  -F "size=1024x1024" \\
+  -F "output_format=png"
+"""
+"""The call in vLLM-Omni's docs/serving/image_edit_api.md, without the pipes to grep and jq."""
+SGLANG = """
+curl -sS -X POST "http://localhost:30010/v1/images/edits" \\
+  -H "Authorization: Bearer sk-proj-1234567890" \\
+  -F "image=@local_input_image.png" \\
+  -F "url=image_url.jpg" \\
+  -F "prompt=A calico cat playing a piano on stage" \\
+  -F "size=1024x1024" \\
+  -F "response_format={form}"
+"""
+"""The calls in SGLang's docs/diffusion/api/openai_api.md; `image_url.jpg` stands for an address of a second picture."""
+
+
+def curl(call: str, url: str, folder: Path) -> dict[str, object]:
+    """Make a call of a documentation to this service, in a folder with the pictures that it names."""
+    for name in ("xx.png", "local_input_image.png"):
+        (folder / name).write_bytes(png(square()))
+    command = re.sub(r"http://localhost:\d+", url, call.strip())
+    run = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=True)
+    return json.loads(run.stdout)
+
+
+def test_calls_that_the_docs_of_other_servers_show(stepping_service: Service, tmp_path: Path) -> None:
+    url = stepping_service.url
+    made = curl(VLLM_OMNI, url, tmp_path)
+    assert picture(made["data"][0]["b64_json"]).size == (1024, 1024)  # type: ignore[index]
+    # A name that is the address of nothing is refused there, too.
+    refused = curl(SGLANG.format(form="b64_json"), url, tmp_path)["error"]
+    assert (refused["type"], refused["param"]) == ("invalid_request_error", "image")  # type: ignore[index]
+    one = SGLANG.replace('  -F "url=image_url.jpg" \\\n', "")
+    assert one != SGLANG
+    made = curl(one.format(form="b64_json"), url, tmp_path)
+    assert picture(made["data"][0]["b64_json"]).size == (1024, 1024)  # type: ignore[index]
+    made = curl(one.format(form="url"), url, tmp_path)
+    assert Image.open(io.BytesIO(httpx.get(made["data"][0]["url"]).content)).size == (1024, 1024)  # type: ignore[index]
+
+
+def test_pictures_elsewhere_are_not_fetched(classical: OpenAI) -> None:
+    import openai
+
+    # As vLLM-Omni's documentation has it.
+    with pytest.raises(openai.UnprocessableEntityError, match="Nothing is fetched") as raised:
+        classical.images.edit(
+            image=[],
+            model="Qwen-Image-Edit-2511",
+            prompt="Change the bears in the two input images into walking together.",
+            size="512x512",
+            stream=False,
+            output_format="jpeg",
+            extra_body={"url": ["http://127.0.0.1:9/bear.png"] * 2, "num_inference_steps": 50, "seed": 777},
+        )
+    assert raised.value.param == "image"
+
+
 def test_hugging_faces_client_edits(base_url: str) -> None:
     from huggingface_hub import InferenceClient
 
@@ -270,6 +339,63 @@ def test_a_retry_gets_the_run_that_the_first_try_began(stepping_service: Service
         seeds = {each.result().json()["seed"] for each in tries}
     assert len(seeds) == 1
     assert len(stepping_service.get("/api/jobs").json()["jobs"]) == before + 1
+
+
+def test_a_wrong_key_is_told_as_one(start_service: Callable[..., Service]) -> None:
+    import openai
+
+    key = "the-key-of-this-service"
+    service = start_service(environment={"LLM_DIT_SERVER__TOKEN": key})
+    with client_of(service.url, max_retries=2) as client:
+        with pytest.raises(openai.AuthenticationError) as raised:
+            client.images.edit(image=png(disc()), prompt=BLUE)
+        assert (raised.value.code, raised.value.type) == ("wrong_token", "authentication_error")
+        assert client.with_options(api_key=key).images.edit(image=png(disc()), prompt=BLUE).data
+
+
+def test_a_full_queue_is_a_limit_that_the_client_waits_for(
+    start_service: Callable[..., Service], caplog: pytest.LogCaptureFixture
+) -> None:
+    import openai
+
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__MAX_QUEUE": "1"})
+    with service.connect() as jobs, client_of(service.url) as client:
+        start(jobs, "wait")
+        start(jobs)
+        with pytest.raises(openai.RateLimitError) as raised:
+            client.images.edit(image=png(square()), prompt="x")
+        assert (raised.value.code, raised.value.type) == ("queue_full", "rate_limit_error")
+        assert int(raised.value.response.headers["retry-after"]) >= 1
+        caplog.set_level("INFO", "openai")
+        with ThreadPoolExecutor(1) as pool:
+            again = pool.submit(client.with_options(max_retries=3).images.edit, image=png(square()), prompt="x")
+            wait_until(lambda: "Retrying" in caplog.text, "the client to be refused")
+            (service.folder / "go").touch()
+            assert again.result().data
+    # The client waits as long as the service says, not for the second that it would wait otherwise.
+    waits = [float(wait) for wait in re.findall(r"Retrying request in ([0-9.]+) seconds", caplog.text)]
+    assert waits and all(wait.is_integer() for wait in waits)
+
+
+def test_what_another_try_does_not_change_is_not_tried_again(stepping_service: Service) -> None:
+    import openai
+
+    def count() -> int:
+        return len(stepping_service.get("/api/jobs").json()["jobs"])
+
+    before = count()
+    with client_of(stepping_service.url, max_retries=2) as client:
+        with pytest.raises(openai.InternalServerError) as failed:
+            client.images.edit(image=png(square()), prompt="raise")
+        with ThreadPoolExecutor(1) as pool, stepping_service.connect() as jobs:
+            waiting = pool.submit(client.images.edit, image=png(square()), prompt="wait")
+            wait_until(lambda: count() == before + 2, "the run")
+            jobs.delete(f"/api/jobs/{jobs.get('/api/jobs').json()['jobs'][0]['id']}")
+            with pytest.raises(openai.ConflictError) as canceled:
+                waiting.result()
+    for raised in (failed, canceled):
+        assert raised.value.response.headers["x-should-retry"] == "false"
+    assert count() == before + 2
 
 
 def test_bodies_that_are_no_form_are_refused(base_url: str) -> None:

@@ -114,7 +114,7 @@ async def generate_images() -> None:
     "/images/edits",
     response_model=ImagesResponse,
     openapi_extra=FORM,
-    responses=problems(400, 404, 409, 413, 415, 422, 503),
+    responses=problems(400, 404, 409, 413, 415, 422, 429, 503),
 )
 @takes(Size.PICTURES)
 async def edit_images(request: Request, state: StateDep) -> Response:
@@ -172,10 +172,9 @@ def _check_output(form: EditForm, state: State) -> None:
         if max(width, height) > settings.max_side or width * height > settings.max_pixels:
             most = f"{settings.max_pixels / 1e6:.1f} million pixels and {settings.max_side} on the longer side"
             raise InputError(f"A result has at most {most}: take a smaller size, or auto.", param="size")
-    if form.response_format == "url" and _flat(form, state) is not None:
+    if form.response_format == "url" and form.output_format != "png":
         raise InputError(
-            "The address of a result is that of a PNG file of its own size: take b64_json for others.",
-            param="response_format",
+            "The address of a result is that of a PNG file: take b64_json for others.", param="response_format"
         )
 
 
@@ -239,11 +238,22 @@ async def _file(picture: StoredImage, form: EditForm, state: State) -> Path | IO
         return take_out(folder / "made")
 
 
+async def _stored(picture: StoredImage, form: EditForm, state: State) -> str:
+    """Return the SHA-256 of a result in the store, as the client wants it."""
+    flat = _flat(form, state)
+    if flat is None:
+        return picture.sha256
+    async with state["transit"].folder() as folder:
+        await state["pictures"].write(picture.sha256, flat, folder / "made")
+        made = GivenPicture(file=folder / "made", as_text=False, param="size")
+        return (await state["pictures"].keep(made, flat.limits)).sha256
+
+
 async def _answer(asked: Asked, results: Sequence[JobResult], request: Request, state: State) -> Response:
     form, pictures = asked.form, _pictures(asked.form, results)
     if form.response_format == "url":
         base = f"{request.url.scheme}://{request.url.netloc}"
-        data = [ImageData(url=base + address_of(picture.sha256)) for picture in pictures]
+        data = [ImageData(url=base + address_of(await _stored(picture, form, state))) for picture in pictures]
         return Response(_content(asked, results, data).model_dump_json(), media_type="application/json")
     files = {str(turn): await _file(picture, form, state) for turn, picture in enumerate(pictures)}
     inlined = Inlined(prefix="")
@@ -404,7 +414,7 @@ hugging_face = APIRouter(prefix="/v1/hf", tags=["OpenAI"], route_class=JobRoute)
     response_class=Response,
     responses={
         200: {"content": {"image/png": {}}, "description": "The edited picture."},
-        **problems(400, 409, 413, 415, 422, 503),
+        **problems(400, 409, 413, 415, 422, 429, 503),
     },
 )
 @takes(Size.PICTURES)
