@@ -1,16 +1,14 @@
 """Starting without the command line: `uvicorn web.server:app`."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.kit.forks import ROOT
+from tests.kit.forks import ROOT, begin
+from tests.kit.waiting import PATIENCE_S
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
@@ -20,10 +18,9 @@ from tests.kit.forks import ROOT
     ],
 )
 def test_what_is_not_valid_is_one_line(environment: dict[str, str], says: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "uvicorn", "web.server:app", "--port", "0", "--app-dir", str(ROOT)]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
+    log = tmp_path / "log"
+    arguments = ["web.server:app", "--port", "0", "--app-dir", str(ROOT)]
+    process = begin("uvicorn", arguments, cwd=tmp_path, environment=os.environ | environment, out=log)
+    assert process.wait(PATIENCE_S) == 1
+    (line,) = log.read_text().splitlines()
     assert line.startswith(f"error: {says}")
