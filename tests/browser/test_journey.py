@@ -1,13 +1,16 @@
 """The whole loop on a sample, as a user goes through it."""
 
+import io
+import json
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.loops import reorder_export_reload
+from tests.browser.loops import difference, settled
 from tests.browser.studio import Studio
 
 
@@ -43,7 +46,40 @@ def test_from_a_sample_to_a_zip(studio: Studio) -> None:
     studio.button("Show Background").click()
     studio.wait_for_paint()
 
-    reorder_export_reload(studio, (768, 544))
+    order = studio.names()
+    page.locator(".layer").first.locator(".layer-main").click()
+    studio.button(f"Move {order[0]} down").click()
+    expect(studio.layer_names).to_have_text([order[1], order[0], *order[2:]])
+    expect(page.get_by_text(f"{order[0]} moved to 2 of {len(order)}")).to_be_attached()
+    page.keyboard.press("Control+z")
+    expect(studio.layer_names).to_have_text(order)
+    studio.button(f"Redo: Move {order[0]}").click()
+    expect(studio.layer_names).to_have_text([order[1], order[0], *order[2:]])
+
+    # Take it home.
+    page.get_by_label(f"Opacity of {order[0]}").fill("50")
+    with page.expect_download() as download:
+        studio.menu("Export", "Layers (ZIP)")
+    archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
+    assert download.value.suggested_filename.endswith(".zip")
+    manifest = json.loads(archive.read("manifest.json"))
+    assert [layer["name"] for layer in reversed(manifest["layers"])] == studio.names()
+    assert [layer["opacity"] for layer in reversed(manifest["layers"])] == [1, 0.5, *[1] * (len(order) - 2)]
+    for file in ["composite.png", *(layer["file"] for layer in manifest["layers"])]:
+        with Image.open(archive.open(file)) as image:
+            image.load()
+            assert image.size == (768, 544)
+
+    # A reload keeps everything, undo included.
+    names, shown, rows = studio.names(), settled(studio), studio.rows.all_inner_texts()
+    page.reload()
+    expect(studio.rows).to_have_count(len(order))
+    studio.wait_for(lambda: difference(studio.pixels(), shown) < 0.5, "the picture of before")
+    expect(studio.layer_names).to_have_text(names)
+    studio.wait_for(lambda: studio.rows.all_inner_texts() == rows, f"the layers to say {rows}")
+    studio.button("Undo: Opacity").click()
+    page.keyboard.press("Control+z")
+    expect(studio.layer_names).to_have_text(order)
 
 
 def test_what_decompose_made_is_compared_with_the_original(open_stack: Callable[..., Studio]) -> None:
