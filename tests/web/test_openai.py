@@ -254,7 +254,7 @@ def test_calls_that_the_docs_of_other_servers_show(stepping_service: Service, tm
     assert Image.open(io.BytesIO(httpx.get(made["data"][0]["url"]).content)).size == (1024, 1024)  # type: ignore[index]
 
 
-def test_pictures_elsewhere_are_not_fetched(classical: OpenAI) -> None:
+def test_pictures_elsewhere_are_not_fetched(classical: "OpenAI") -> None:
     import openai
 
     # As vLLM-Omni's documentation has it.
