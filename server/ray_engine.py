@@ -30,12 +30,13 @@ from llm_dit.errors import DeviceLostError, EngineError, LLMDiTError, OutOfMemor
 from llm_dit.runs import PipelineStatus, Progress
 from server.engines import Engine, engine_of_service, load_pipeline
 from server.errors import ClusterError, Failure, PipelineError, WorkerLostError
-from server.processes import die_with_parent, take_standard_streams
+from server.processes import take_standard_streams
 from server.settings import RaySettings, Settings, load_settings
 from server.storage.images import ImageStore
 from server.telemetry import LogFormat, configure
 from server.worker.process import carry_out, load_failure
 from server.worker.supervisor import (
+    LEAVE_S,
     OPTIONS,
     Event,
     Failed,
@@ -92,11 +93,11 @@ class Plan:
 
 def plan_of(settings: Settings, engine: Engine) -> Plan:
     server, ray = settings.server, settings.ray
-    own_gpus = 1.0 if engine.name == "qwen" else 0.0
+    own_gpus = "1" if engine.name == "qwen" else "0"
     return Plan(
         options=engine.options,
         ray=ray.model_dump(mode="json"),
-        gpus=own_gpus if ray.num_gpus == "auto" else ray.num_gpus,
+        gpus=float(own_gpus if ray.num_gpus == "auto" else ray.num_gpus),
         cancel_s=max(server.cancel_grace_s, engine.step_s),
         stall_s=max(server.stall_timeout_s, 2 * engine.step_s),
         load_s=server.load_timeout_s,
@@ -359,7 +360,10 @@ class Door:
                 self._loop.call_soon_threadsafe(self._begin, command)
             else:
                 self._loop.call_soon_threadsafe(self._cancel, command.job_id)
-        # The service has ended: the replicas should not go on with its jobs.
+        # The service has ended, perhaps without a word: the replicas should not go on with its jobs.
+        late = threading.Timer(LEAVE_S, os._exit, [0])
+        late.daemon = True
+        late.start()
         asyncio.run_coroutine_threadsafe(self._leave(), self._loop).result()
         if self._ray is not None:
             self._ray.shutdown()
@@ -444,7 +448,6 @@ async def _serve(*arguments: Any) -> None:
 def main(pipeline: str, data_dir: str, log_format: str) -> None:
     # Ctrl-C reaches all processes of the terminal; the service decides which of them end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent()
     commands, events = take_standard_streams()
     configure(cast(LogFormat, log_format))
     plan = Plan(**json.loads(os.environ.pop(OPTIONS)))

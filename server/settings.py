@@ -168,6 +168,20 @@ def _two_devices(value: str) -> str:
     return value
 
 
+def _cluster(address: str) -> str:
+    """Refuse text that names no Ray cluster."""
+    if re.fullmatch(r"(local|auto|\S+:\d{1,5})?", address):
+        return address
+    raise ValueError('it must be "local", "auto" or HOST:PORT')
+
+
+def _gpus(number: str) -> str:
+    """Refuse text that is no number of GPUs."""
+    if re.fullmatch(r"auto|\d+(\.\d+)?", number):
+        return number
+    raise ValueError('it must be "auto" or a number, such as 1 or 0.5')
+
+
 def _loras(texts: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse text that is no LoRA entry; the engine checks later that the LoRA exists."""
     try:
@@ -310,13 +324,13 @@ class RemoteSettings(BaseModel, extra="forbid", frozen=True):
 class RaySettings(BaseModel, extra="forbid", frozen=True):
     """`[default.ray]`: a Ray cluster whose replicas run the engine, each one job at a time."""
 
-    address: Annotated[str, Field(pattern=r"^(local|auto|\S+:\d+)?$")] = ""
+    address: Annotated[str, AfterValidator(_cluster)] = ""
     """"local": a cluster of this service's own; "auto": that of this machine; HOST:PORT; empty: no cluster."""
     application: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "llm-dit"
     """The name in Ray Serve; services with the same settings share its replicas."""
     min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
     max_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
-    num_gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    num_gpus: Annotated[str, BeforeValidator(str), AfterValidator(_gpus)] = "auto"
     """GPUs of each replica; "auto": 1 for Qwen-Image, 0 for the classical engine."""
     num_cpus: Annotated[float, Field(ge=0)] = 1.0
     upscale_delay_s: Annotated[float, Field(ge=0)] = 10.0

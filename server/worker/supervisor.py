@@ -129,6 +129,7 @@ async def read_event(stream: asyncio.StreamReader) -> Event | None:
 LOCAL = "server.worker.process"
 """The program of a process that holds the pipeline itself."""
 LEAVE_S = 10.0
+"""Seconds for a process with replicas to leave them in order."""
 OPTIONS = "LLM_DIT_WORKER_OPTIONS"
 """The variable that holds a pipeline's options."""
 LOST = "The process that runs the engine ended during this job and is restarting: send the job again."

@@ -23,11 +23,11 @@ import pytest
 from PIL import Image
 
 from scripts.scaling import arrivals, simulate
-from tests.kit.contract import CONTRACT, STEPPING
+from tests.kit.contract import CONTRACT, RUNS, STEPPING
 from tests.kit.forks import ROOT
 from tests.kit.jobs import DECOMPOSE, metric, start, wait_for, wait_idle
 from tests.kit.pictures import as_data_url, difference, from_data_url, png
-from tests.kit.service import Service, serve
+from tests.kit.service import OWN_PIPELINE, Service, qwen_environment, serve
 from tests.kit.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.ray
@@ -293,3 +293,50 @@ def test_a_cluster_out_of_reach_is_told_in_plain_words(home: Path, tmp_path: Pat
     with serve(tmp_path, app="tests.kit.app:app", environment=environment, ready=False) as service:
         wait_until(lambda: service.get("/readyz").json()["code"] == "cluster_unreachable", "the reason")
         assert "The Ray cluster cannot be reached" in service.get("/api/qwen-image/status").json()["error"]
+
+
+def test_a_killed_service_leaves_no_work_behind(
+    cluster: str, home: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Its job runs again after the next start; the first run must not go on beside it."""
+    seed, more = 6000, {"LLM_DIT_RAY__APPLICATION": "left"}
+    with on_ray(tmp_path, home, cluster, **more) as service, service.connect() as client:
+        # The replicas write where the cluster's environment says.
+        replicas = Service(url="", process=service.process, folder=tmp_path_factory.getbasetemp() / "cluster0")
+        job = begin(client, seed, 100, 100)
+        wait_until(lambda: len(steps_of(replicas)[seed]) > 5, "the middle of the job")
+        service.process.kill()
+        service.process.wait()
+    with on_ray(tmp_path, home, cluster, **more) as service, service.connect() as client:
+        assert_right(client, job, seed)
+        steps = [step for _, step in steps_of(replicas)[seed]]
+        print(f"steps of the first run after the service was killed: {len(steps) - 101}")
+        assert steps.count(100) == 1
+
+
+def test_a_replica_that_hangs_is_replaced(cluster: str, home: Path, tmp_path: Path) -> None:
+    """One that makes no progress, and one that heeds no cancel: the next job finds another replica."""
+    more = {"LLM_DIT_RAY__APPLICATION": "hangs", "TEST_PIPELINE": "StepPipeline"}
+    more |= {"LLM_DIT_SERVER__STALL_TIMEOUT_S": "3", "LLM_DIT_SERVER__CANCEL_GRACE_S": "1"}
+    with on_ray(tmp_path, home, cluster, **more) as service, service.connect() as client:
+        error: Any = wait_for(client, start(client, "hang"), "failed", "succeeded")["error"]
+        assert error["code"] == "worker_lost"
+        assert wait_for(client, start(client), "succeeded", "failed")["status"] == "succeeded"
+        deaf = start(client, "deaf")
+        wait_until(lambda: client.get(deaf).json()["step"], "its first step")
+        assert client.delete(deaf).json()["status"] == "canceled"
+        assert wait_for(client, start(client), "succeeded", "failed")["status"] == "succeeded"
+        wait_until(lambda: metric(client, "llm_dit_replicas") == 2, "both replicas")
+
+
+@pytest.mark.parametrize("name", ["classical", "qwen"])
+def test_the_engines_themselves_keep_the_contract(
+    name: str, cluster: str, home: Path, tmp_path: Path, checkpoints: Path
+) -> None:
+    more = {"LLM_DIT_RAY__APPLICATION": name, **OWN_PIPELINE, "LLM_DIT_RAY__MAX_REPLICAS": "1", "LLM_DIT_ENGINE": name}
+    more["LLM_DIT_RAY__MIN_REPLICAS"] = "1"
+    if name == "qwen":
+        more |= qwen_environment(checkpoints, LLM_DIT_RAY__NUM_GPUS="0")
+    with on_ray(tmp_path, home, cluster, **more) as service:
+        for holds in RUNS:
+            holds(service.url)
