@@ -1,10 +1,22 @@
-"""The result of parsing an instruction: operations for the effects, or a refusal."""
+"""What instructions and effects share: operations, refusals, the picture of a layer while it is edited, OKLab."""
 
+import math
+import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from llm_dit.alpha import bleed
+from llm_dit.classical.layering.regions import box_of
 from llm_dit.color import Rgb
 from llm_dit.errors import InstructionError
+from llm_dit.options import Shape
 
 PartKind = Literal["thing", "ground", "color", "letters", "garment", "natural", "scenery", "piece"]
 
@@ -54,123 +66,247 @@ Reason = Literal[
     "no_background", "no_subject", "region",
 ]  # fmt: skip
 
-_WORDS: dict[Reason, tuple[str, str]] = {
-    "empty": (
-        "Say what to change, for example “Make it blue and slightly darker”.",
-        "请说明要改变什么，例如“改成蓝色，再暗一点”。",
-    ),
-    "too_long": (
-        "The instruction is too long: use at most {most} characters.",
-        "指令太长：最多 {most} 个字符。",
-    ),
-    "too_many": (
-        "The instruction asks for {count} changes: use at most {most} at once.",
-        "指令包含 {count} 项修改：一次最多 {most} 项。",
-    ),
-    "not_understood": (
-        "The built-in engine does not understand “{part}”: docs/instructions.md lists its operations.",
-        "内置引擎看不懂“{part}”：它能做的事见 docs/instructions.md。",
-    ),
-    "negation": (
-        "The built-in engine does not understand “{part}”: say what to change, not what to leave.",
-        "内置引擎看不懂“{part}”：请说要做什么，而不是不要做什么。",
-    ),
-    "other_language": (
-        "The built-in engine reads English and Chinese only; the Qwen-Image engine reads other languages.",
-        "内置引擎只读英文和中文；其他语言请使用 Qwen-Image 引擎。",
-    ),
-    "several_things": (
-        "The instruction names several things in one layer: edit one at a time, or give each a layer of its own.",
-        "指令提到了同一图层中的几样东西：请一次编辑一样，或先让它们各成一层。",
-    ),
-    "new_thing": (
-        "The built-in engine cannot draw new things such as “{part}”: the Qwen-Image engine can.",
-        "内置引擎不能画出新的东西（“{part}”）：请使用 Qwen-Image 引擎。",
-    ),
-    "new_shape": (
-        "This changes the layer's outline, which shape “keep” preserves: choose shape “new”.",
-        "这会改变图层的轮廓，而形状“keep”（保持）会保留它：请选择形状“new”（新形状）。",
-    ),
-    "size": (
-        "The engine edits the content of a layer, not its size: scale the layer in the stack.",
-        "引擎修改图层的内容，不改变它的大小：请在图层列表中缩放图层。",
-    ),
-    "place": (
-        "The engine edits the content of a layer, not its position: move the layer in the stack.",
-        "引擎修改图层的内容，不改变它的位置：请在图片上移动图层。",
-    ),
-    "delete": (
-        "The engine edits the content of a layer: to remove the whole layer, delete it from the stack.",
-        "引擎修改图层的内容：要去掉整个图层，请在图层列表中删除它。",
-    ),
-    "hide": (
-        "The engine edits the content of a layer: to hide or show the whole layer, use its eye in the stack.",
-        "引擎修改图层的内容：要隐藏或显示整个图层，请用图层列表中的眼睛图标。",
-    ),
-    "copy": (
-        "The engine edits the content of a layer: to copy the whole layer, duplicate it in the stack.",
-        "引擎修改图层的内容：要再来一份，请在图层列表中创建副本。",
-    ),
-    "undo": (
-        "The engine keeps no history: undo on the page, or use an earlier version of the layer.",
-        "引擎不保存历史：请在页面中撤销，或选用图层的早先版本。",
-    ),
-    "unclear_part": (
-        "The engine cannot find “{part}” by its color: make it a layer with “Select object”, then edit that.",
-        "无法按颜色确定这个图层里的“{part}”：请先用“选择物体”把它变成单独的图层，再编辑。",
-    ),
-    "remove_part": (
-        "To remove “{part}”, make it a layer of its own with “Select object”, then delete that layer.",
-        "要去掉“{part}”，请先用“选择物体”把它变成单独的图层，再删除该图层。",
-    ),
-    "no_such_color": (
-        "Nothing in this layer has that color: name a color of the layer.",
-        "这个图层里没有这种颜色：请说一种它有的颜色。",
-    ),
-    "no_background": (
-        "This layer is already cut out: its background is another layer, edit that one.",
-        "这个图层已经抠好：它的背景在别的图层上，请编辑那个图层。",
-    ),
-    "no_subject": (
-        "Nothing stands out clearly from the background here: make it a layer with “Select object”, then edit that.",
-        "这里没有明显突出于背景的东西：请先用“选择物体”把它变成单独的图层，再编辑。",
-    ),
-    "region": (
-        "This turns the whole layer: leave the region out, or make a layer of the part with “Select object” first.",
-        "这会翻转或旋转整个图层：请去掉区域限制，或先用“选择物体”把这一部分变成单独的图层。",
-    ),
-}
-_WAYS: dict[Reason, str] = {
-    "several_things": "select",
-    "new_thing": "model",
-    "new_shape": "new_shape",
-    "size": "resize",
-    "place": "move",
-    "delete": "delete",
-    "hide": "hide",
-    "copy": "duplicate",
-    "undo": "undo",
-    "unclear_part": "select",
-    "remove_part": "select",
-    "no_background": "layers",
-    "no_subject": "select",
-    "region": "select",
-    "other_language": "model",
-}
-"""What to do instead: use a tool of the page, a shape, another layer or a model."""
+REFUSALS: Mapping[str, Mapping[str, str]] = tomllib.loads(
+    Path(__file__).with_name("refusals.toml").read_text(encoding="utf-8")
+)
+"""For each reason the sentences, `en` and `zh`, and perhaps the `way`, what to do instead."""
 
 
 def refusal(reason: Reason, language: Language = "en", **values: str | int) -> InstructionError:
     """Return the error for a reason; `values` fill in its text."""
     told = {name: str(value) for name, value in values.items()}
     hint = {"reason": reason, **told}
-    if reason in _WAYS:
-        hint["way"] = _WAYS[reason]
-    words = _WORDS[reason][0 if language == "en" else 1]
-    return InstructionError(words.format(**told), hint=hint)
+    said = REFUSALS[reason]
+    if "way" in said:
+        hint["way"] = said["way"]
+    return InstructionError(said[language].format(**told), hint=hint)
 
 
 def translated(error: InstructionError, language: Language) -> InstructionError:
     """Return a refusal translated into `language`."""
     values = {name: value for name, value in error.hint.items() if name not in {"reason", "way"}}
     return refusal(error.hint["reason"], language, **values)  # pyright: ignore[reportArgumentType]
+
+
+# OKLab, the space in which lightness, chroma and hue are changed.
+#
+# B. Ottosson, "A perceptual color space for image processing", 2020, https://bottosson.github.io/posts/oklab/. Arrays
+# are float32 (height, width, 3): sRGB 0–1, linear light 0–1, or L 0–1 with a and b in about ±0.4.
+
+Floats = NDArray[np.floating[Any]]
+
+_TO_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ],
+    np.float32,
+)
+_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ],
+    np.float32,
+)
+_FROM_LAB = np.linalg.inv(_TO_LAB.astype(np.float64)).astype(np.float32)
+_FROM_CONES = np.linalg.inv(_TO_CONES.astype(np.float64)).astype(np.float32)
+
+
+def to_linear(rgb: Floats) -> Floats:
+    """Convert sRGB values to linear light (IEC 61966-2-1)."""
+    linear = np.asarray(cv2.pow((rgb + np.float32(0.055)) * np.float32(1 / 1.055), 2.4), np.float32)
+    np.multiply(rgb, np.float32(1 / 12.92), out=linear, where=rgb <= 0.04045)
+    return linear
+
+
+def from_linear(linear: Floats) -> Floats:
+    """Convert linear light 0–1 to sRGB values."""
+    rgb = np.asarray(cv2.pow(linear, 1 / 2.4), np.float32)
+    rgb *= np.float32(1.055)
+    rgb -= np.float32(0.055)
+    np.multiply(linear, np.float32(12.92), out=rgb, where=linear <= 0.0031308)
+    return rgb
+
+
+def to_oklab(rgb: Floats) -> Floats:
+    """Convert sRGB values to OKLab."""
+    cones = cv2.transform(to_linear(rgb), _TO_CONES)
+    return np.asarray(cv2.transform(cv2.pow(np.maximum(cones, 0.0), 1 / 3), _TO_LAB), np.float32)
+
+
+def from_oklab(lab: Floats) -> Floats:
+    """Convert OKLab to sRGB values 0–1; colors out of gamut keep their hue and lose chroma and some lightness.
+
+    They move along a line to a gray between their own lightness and the middle, as far as the gamut requires
+    (B. Ottosson, "sRGB gamut clipping", 2021, https://bottosson.github.io/posts/gamutclipping/).
+    """
+    linear = _to_screen(lab)
+    outside = ~_is_on_screen(linear, slack=1e-4)
+    if outside.any():
+        linear[outside] = _to_screen(_draw_inside(lab[outside][:, None, :]))[:, 0]
+    return from_linear(linear.clip(0.0, 1.0))
+
+
+def _to_screen(lab: Floats) -> Floats:
+    cones = cv2.transform(lab.astype(np.float32), _FROM_LAB)
+    return np.asarray(cv2.transform(cones * cones * cones, _FROM_CONES), np.float32)
+
+
+def _is_on_screen(linear: Floats, slack: float) -> NDArray[np.bool_]:
+    return cv2.inRange(linear, (-slack,) * 3, (1.0 + slack,) * 3) > 0
+
+
+def _draw_inside(lab: Floats) -> Floats:
+    """Return values (n, 1, 3) moved into the gamut by bisection, to a 200th of the way."""
+    light = lab[..., :1].clip(0.0, 1.0)
+    grey = np.concatenate([light + 0.5 * (0.55 - light), np.zeros_like(lab[..., 1:])], axis=-1)
+    away = lab - grey
+    low, high = np.zeros_like(light), np.ones_like(light)
+    for _ in range(8):
+        middle = (low + high) / 2
+        inside = _is_on_screen(_to_screen(grey + middle * away), slack=0.0)[..., None]
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    return grey + low * away
+
+
+def chroma(lab: Floats) -> Floats:
+    """Return the chroma of OKLab values, without the last axis."""
+    return np.hypot(lab[..., 1], lab[..., 2])
+
+
+def color_to_oklab(color: Rgb) -> tuple[float, float, float]:
+    """Convert an 8-bit sRGB color to OKLab."""
+    lightness, a, b = to_oklab(np.array([[color]], np.float32) / np.float32(255.0))[0, 0].tolist()
+    return lightness, a, b
+
+
+def to_oklch(color: Rgb) -> tuple[float, float, float]:
+    """Return lightness 0–1, chroma and hue (radians) of an 8-bit sRGB color."""
+    lightness, a, b = color_to_oklab(color)
+    return lightness, math.hypot(a, b), math.atan2(b, a)
+
+
+def from_oklch(lightness: float, chroma: float, hue: float) -> Rgb:
+    """Return the 8-bit sRGB color of a lightness 0–1, chroma and hue (radians)."""
+    lab = np.array([[[lightness, chroma * math.cos(hue), chroma * math.sin(hue)]]], np.float32)
+    red, green, blue = np.rint(from_oklab(lab)[0, 0] * 255.0).astype(int).tolist()
+    return red, green, blue
+
+
+# A layer while it is edited.
+
+
+# The rows processed at a time: 256 rows of 4096 pixels take some 60 MB of temporaries.
+_STRIP = 256
+_SAMPLES = 200_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """Straight sRGB `colors` (height, width, 3) and `alpha` (height, width), float32 in 0–1.
+
+    At least one pixel is visible. An effect owns the picture that it receives and may write into its arrays.
+    """
+
+    colors: Floats
+    alpha: Floats
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The left, top, right and bottom of the visible part."""
+        return box_of(self.alpha > 0)
+
+    @property
+    def extent(self) -> float:
+        """The diagonal of the visible part in pixels; sizes of effects are relative to it."""
+        left, top, right, bottom = self.box
+        return float(np.hypot(right - left, bottom - top))
+
+
+FindSubject = Callable[[Picture], Floats | None]
+"""Returns each pixel's membership in the subject, 0–1, or None if nothing stands out clearly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What an effect may use besides colors: a change of alpha (`shape="new"`), `rng`, and the subject network."""
+
+    shape: Shape
+    rng: np.random.Generator
+    subject: FindSubject
+
+
+Effect = Callable[[Picture, Operation, Scene], Picture]
+
+
+def read_picture(layer: Image.Image) -> Picture:
+    """Convert an RGBA layer to a picture."""
+    rgba = np.asarray(bleed(layer))
+    colors = rgba[..., :3].astype(np.float32)
+    colors /= 255.0
+    return Picture(colors=colors, alpha=rgba[..., 3].astype(np.float32) / np.float32(255.0))
+
+
+def write_picture(picture: Picture) -> Image.Image:
+    """Convert a picture to 8-bit RGBA; transparent pixels become black, so that no hidden color is passed on."""
+    height, width = picture.alpha.shape
+    rgba = np.empty((height, width, 4), np.uint8)
+    for rows in strips(height):
+        rgba[rows, :, :3] = np.rint(picture.colors[rows].clip(0.0, 1.0) * 255.0)
+        rgba[rows, :, 3] = np.rint(picture.alpha[rows].clip(0.0, 1.0) * 255.0)
+        rgba[rows][rgba[rows, :, 3] == 0] = 0
+    return Image.fromarray(rgba, "RGBA")
+
+
+def strips(height: int) -> list[slice]:
+    """Return row ranges that bound the memory of per-pixel work."""
+    return [slice(top, min(top + _STRIP, height)) for top in range(0, height, _STRIP)]
+
+
+def change_lab(picture: Picture, change: Callable[[Floats, slice], Floats]) -> Picture:
+    """Apply `change` to every pixel's OKLab value; it also receives the row range."""
+    for rows in strips(picture.alpha.shape[0]):
+        picture.colors[rows] = from_oklab(change(to_oklab(picture.colors[rows]), rows))
+    return picture
+
+
+def sample_lab(picture: Picture) -> tuple[Floats, Floats]:
+    """Return OKLab values (n, 1, 3) of visible pixels, sampled evenly from the picture, and their alpha (n)."""
+    seen = np.flatnonzero(picture.alpha)
+    seen = seen[:: max(1, len(seen) // _SAMPLES)]
+    return to_oklab(picture.colors.reshape(-1, 1, 3)[seen]), picture.alpha.reshape(-1)[seen]
+
+
+def quantile(values: Floats, weights: Floats, share: float) -> float:
+    """Return the weighted quantile of flat `values`: 0.5 is their median."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order])
+    return float(values[order[min(int(np.searchsorted(reached, share * reached[-1])), len(values) - 1)]])
+
+
+def smoothstep(values: Floats, low: float, high: float) -> Floats:
+    """Return 0 below `low`, 1 above `high` and a smooth curve between them."""
+    ramp = np.clip((values - low) / max(high - low, 1e-6), 0.0, 1.0)
+    return ramp * ramp * (3.0 - 2.0 * ramp)
+
+
+def soften(plane: Floats, sigma: float) -> Floats:
+    """Return one channel after a Gaussian blur of `sigma` pixels; a wide one is computed at a smaller size."""
+    shrink = 1
+    while sigma / shrink > 6.0:
+        shrink *= 2
+    if shrink == 1:
+        blurred = cv2.GaussianBlur(plane, (0, 0), max(sigma, 0.1), borderType=cv2.BORDER_REPLICATE)
+        return np.asarray(blurred, np.float32)
+    height, width = plane.shape
+    small = cv2.resize(plane, (-(-width // shrink), -(-height // shrink)), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / shrink, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def soften_visible(plane: Floats, alpha: Floats, softened_alpha: Floats, sigma: float) -> Floats:
+    """Return one channel blurred over visible pixels only, so that no hidden color leaks in; hidden pixels stay."""
+    return np.divide(soften(plane * alpha, sigma), softened_alpha, out=plane.copy(), where=softened_alpha > 1e-3)

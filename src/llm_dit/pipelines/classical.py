@@ -11,9 +11,20 @@ from llm_dit.alpha import resize_layer
 from llm_dit.classical.decompose import decompose_image
 from llm_dit.classical.effects import adjustments, parts, spatial
 from llm_dit.classical.effects.parts import find_part, subject_of
-from llm_dit.classical.effects.picture import Effect, FindSubject, Floats, Picture, Scene, read_picture, write_picture
 from llm_dit.classical.instructions.parsing import language_of, parse_instruction
-from llm_dit.classical.operations import Operation, Part, refusal, translated
+from llm_dit.classical.operations import (
+    Effect,
+    FindSubject,
+    Floats,
+    Operation,
+    Part,
+    Picture,
+    Scene,
+    read_picture,
+    refusal,
+    translated,
+    write_picture,
+)
 from llm_dit.editing.region import read_region
 from llm_dit.errors import ImageError, InputError, InstructionError
 from llm_dit.layers import Decomposition

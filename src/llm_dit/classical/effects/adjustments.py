@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llm_dit.classical.effects.picture import (
+from llm_dit.classical.operations import (
     Floats,
+    Operation,
     Picture,
     Scene,
     change_lab,
@@ -14,12 +15,12 @@ from llm_dit.classical.effects.picture import (
     color_to_oklab,
     from_linear,
     quantile,
+    refusal,
     sample_lab,
     smoothstep,
     strips,
     to_linear,
 )
-from llm_dit.classical.operations import Operation, refusal
 from llm_dit.color import Rgb
 
 

@@ -12,8 +12,19 @@ from PIL import Image
 
 from llm_dit.alpha import bleed
 from llm_dit.classical.effects.adjustments import similarity
-from llm_dit.classical.effects.picture import Floats, Picture, Scene, chroma, sample_lab, smoothstep, strips, to_oklab
-from llm_dit.classical.operations import Operation, Part, refusal
+from llm_dit.classical.operations import (
+    Floats,
+    Operation,
+    Part,
+    Picture,
+    Scene,
+    chroma,
+    refusal,
+    sample_lab,
+    smoothstep,
+    strips,
+    to_oklab,
+)
 from llm_dit.classical.seeing.networks import SUBJECT, is_set_up
 from llm_dit.classical.seeing.subject import SURE, find_subject, saliency
 from llm_dit.color import Rgb

@@ -8,8 +8,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from llm_dit.classical.effects.picture import (
+from llm_dit.classical.operations import (
     Floats,
+    Operation,
     Picture,
     Scene,
     change_lab,
@@ -24,7 +25,6 @@ from llm_dit.classical.effects.picture import (
     to_linear,
     to_oklab,
 )
-from llm_dit.classical.operations import Operation
 from llm_dit.color import Rgb
 
 _SUNSET_LIGHT: Rgb = (255, 138, 60)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from PIL import ImageColor
 
-from llm_dit.classical.effects.picture import from_oklch, to_oklch
-from llm_dit.classical.operations import PartKind
+from llm_dit.classical.operations import PartKind, from_oklch, to_oklch
 from llm_dit.color import Rgb
 
 
