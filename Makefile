@@ -95,7 +95,7 @@ $(VENV)/test.stamp: pyproject.toml $(PINS) | $(BIN)/pip
 	$(BIN)/llm-dit models fetch
 	@touch $@ $(VENV)/run.stamp
 
-$(VENV)/docs.stamp: $(VENV)/test.stamp
+$(VENV)/docs.stamp: $(VENV)/run.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PINS:%=--constraint %) --editable '.[docs]'
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""Every code block of the edit model's page runs as it stands there, with only the paths changed."""
+"""The code blocks of the models' pages run as they stand there, with only the paths changed."""
 
 import json
 import re
@@ -66,6 +66,19 @@ def test_the_python_blocks_run(checkpoints: Path, folder: Path, capsys: pytest.C
     # The last block prints what fails and goes on, as it should; here that must not happen.
     assert "Edit failed" not in capsys.readouterr().out
     assert describe(folder / "edited_layer.png") == ("RGBA", QUARTER)
+
+
+@pytest.mark.usefixtures("few_steps")
+@pytest.mark.parametrize("page", ["docs/models/qwen_image_layered.md", "docs/models/qwen_image_21.md"])
+def test_the_programs_of_the_other_models_run(page: str, checkpoints: Path, newer_edit: Path, folder: Path) -> None:
+    for name in ("layer.png", "hat.png"):
+        Image.new("RGBA", (32, 32), "red").save(name)
+    paths = {"/path/to/Qwen_Qwen-Image-Layered": checkpoints / "layered", "/path/to/Qwen-Image-2.1": newer_edit}
+    for program in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL):
+        for theirs, ours in paths.items():
+            program = program.replace(theirs, str(ours))
+        exec(compile(program, page, "exec"), made := dict[str, Any]())
+        assert "layers" in made or made["edited"].size == (32, 32)
 
 
 def test_the_command_line_runs(checkpoints: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
