@@ -6,14 +6,15 @@ import { createJobs } from "../../static/js/actions/jobs.js";
 import { EMPTY_DOC } from "../../static/js/state/doc.js";
 import { notedJobs } from "../../static/js/state/snapshot.js";
 import { ApiError } from "../../static/js/transport/api.js";
-import { clock } from "./browser.js";
+import { clock, storedKeys } from "./browser.js";
 import { contextOf, PROJECT, settle } from "./page.js";
 
 const job = (id, more = {}) => ({ id, kind: "edit", status: "processing", step: 1, total: 4, result: null, error: null, ...more });
 const EDIT = { kind: /** @type {const} */ ("edit"), layerId: "a", before: "", instruction: "make it blue", shape: "keep", seed: 1 };
 
-/** A page that has asked for an edit of layer "a" and for a decomposition, with a server that lists what it is told to. */
+/** A page that has asked for an edit of layer "a" and for a decomposition, with a server that lists what it is told to, in a browser that kept nothing. */
 function start() {
+  for (const key of storedKeys()) localStorage.removeItem(key);
   const server = { list: [job("edit"), job("apart", { kind: "decompose", status: "queued" })], canceled: [], gone: false };
   const api = {
     jobs: async () => {
