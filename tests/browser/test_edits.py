@@ -29,7 +29,7 @@ def stacked(open_stack: Callable[..., Studio]) -> Studio:
     return open_stack(2)
 
 
-def test_an_instruction_the_engine_cannot_carry_out(stacked: Studio) -> None:
+def test_what_the_engine_cannot_carry_out_stays_with_its_reason_and_leads_to_a_tool(stacked: Studio) -> None:
     stacked.edit("Background", "add a hat to the dog")
     alert = stacked.dialog.get_by_role("alert")
     expect(alert).to_be_visible()
@@ -55,6 +55,43 @@ def test_an_instruction_the_engine_cannot_carry_out(stacked: Studio) -> None:
     expect(stacked.version("Failed")).to_have_count(0)
     stacked.dialog.get_by_role("button", name="Undo").click()
     expect(stacked.version("Failed: add a hat to the dog")).to_be_checked()
+
+    # What is refused leads to the tool of the page.
+    stacked.instruction.fill("asdf qwer")
+    stacked.button("Apply").click()
+    expect(alert).to_contain_text("does not understand “asdf qwer”")
+    expect(alert.get_by_text("remove the background")).to_be_hidden()
+    alert.get_by_text("What it can do").click()
+    expect(alert.get_by_text("remove the background")).to_be_visible()
+
+    stacked.instruction.fill("make it 50% transparent")
+    stacked.button("Apply").click()
+    alert.get_by_role("button", name="Use a new shape").click()
+    expect(stacked.version("v3: make it 50% transparent")).to_be_checked()
+    expect(alert).to_be_hidden()
+
+    stacked.instruction.fill("make it bigger")
+    stacked.button("Apply").click()
+    alert.get_by_role("button", name="Position and size").click()
+    expect(stacked.dialog).to_be_hidden()
+    expect(stacked.page.get_by_label("Scale (%)")).to_be_focused()
+
+    stacked.edit_button("Background").click()
+    stacked.instruction.fill("make the roof red")
+    stacked.button("Apply").click()
+    alert.get_by_role("button", name="Select object").click()
+    expect(stacked.dialog).to_be_hidden()
+    expect(stacked.page.locator(".tool-bar")).to_be_visible()
+    stacked.page.keyboard.press("Escape")
+
+    count = stacked.page.locator(".layer").count()
+    stacked.edit_button("Background").click()
+    stacked.instruction.fill("delete it")
+    stacked.button("Apply").click()
+    alert.get_by_role("button", name="Delete the layer").click()
+    expect(stacked.page.locator(".layer")).to_have_count(count - 1)
+    stacked.button("Undo").first.click()
+    expect(stacked.page.locator(".layer")).to_have_count(count)
 
 
 def test_a_result_survives_escape_and_reload(stacked: Studio) -> None:
@@ -116,44 +153,6 @@ def test_what_the_engine_cannot_tell_apart_is_not_offered_twice(stacked: Studio)
     expect(stacked.version("Failed")).to_have_count(0)
 
 
-def test_what_is_refused_leads_to_the_tool_of_the_page(stacked: Studio) -> None:
-    alert = stacked.dialog.get_by_role("alert")
-    stacked.edit("Background", "asdf qwer")
-    expect(alert).to_contain_text("does not understand “asdf qwer”")
-    expect(alert.get_by_text("remove the background")).to_be_hidden()
-    alert.get_by_text("What it can do").click()
-    expect(alert.get_by_text("remove the background")).to_be_visible()
-
-    stacked.instruction.fill("make it 50% transparent")
-    stacked.button("Apply").click()
-    alert.get_by_role("button", name="Use a new shape").click()
-    expect(stacked.version("v2: make it 50% transparent")).to_be_checked()
-    expect(alert).to_be_hidden()
-
-    stacked.instruction.fill("make it bigger")
-    stacked.button("Apply").click()
-    alert.get_by_role("button", name="Position and size").click()
-    expect(stacked.dialog).to_be_hidden()
-    expect(stacked.page.get_by_label("Scale (%)")).to_be_focused()
-
-    stacked.edit_button("Background").click()
-    stacked.instruction.fill("make the roof red")
-    stacked.button("Apply").click()
-    alert.get_by_role("button", name="Select object").click()
-    expect(stacked.dialog).to_be_hidden()
-    expect(stacked.page.locator(".tool-bar")).to_be_visible()
-    stacked.page.keyboard.press("Escape")
-
-    count = stacked.page.locator(".layer").count()
-    stacked.edit_button("Background").click()
-    stacked.instruction.fill("delete it")
-    stacked.button("Apply").click()
-    alert.get_by_role("button", name="Delete the layer").click()
-    expect(stacked.page.locator(".layer")).to_have_count(count - 1)
-    stacked.button("Undo").first.click()
-    expect(stacked.page.locator(".layer")).to_have_count(count)
-
-
 def test_the_label_of_a_tall_version_is_not_covered(
     open_studio: Callable[..., Studio], seeds: Seeds, service: Service, tmp_path: Path
 ) -> None:
@@ -175,6 +174,21 @@ def test_versions_and_earlier_instructions(stacked: Studio) -> None:
     """What a modal does with the keys and buttons whose actions `tests/js/edit-actions.test.js` tries."""
     names, page, fidelity = stacked.names(), stacked.page, stacked.page.locator(".fidelity")
     expect(fidelity).to_have_text("rebuilds exactly")
+    stacked.edit_button("Background").click()
+    expect(stacked.instruction).to_be_focused()
+    # The browser tells of the end of a dialog after it has given the focus back: a key may come in between.
+    stacked.dialog.evaluate(
+        """(dialog) => {
+          dialog.close();
+          const key = { key: "e", code: "KeyE", bubbles: true, cancelable: true };
+          document.activeElement.dispatchEvent(new KeyboardEvent("keydown", key));
+        }"""
+    )
+    stacked.draw()
+    assert stacked.dialog.is_visible()
+    page.keyboard.press("Escape")
+    expect(stacked.dialog).to_be_hidden()
+
     for instruction in ("make it blue", "make it darker"):
         stacked.edit("Background", instruction)
         stacked.button("Replace layer").click()
@@ -317,12 +331,7 @@ def test_variants_run_together_each_with_a_seed_of_its_own(
         studio.version(f"v{number}: wait").click()
         expect(made).to_contain_text(f"seed {expected}")
 
-    # A seed that was typed is kept, and gives the same again, until it is unlocked (`tests/js/edit-actions.test.js`).
-    studio.dialog.get_by_role("radio", name="1").check()
-    studio.button("Retry").click()
-    expect(studio.page.locator(".notice")).to_contain_text("the same as v2")
-    expect(studio.version("v2: wait")).to_be_checked()
-    expect(made).to_contain_text("seed 41")
+    # A seed that was typed is kept until it is unlocked (`tests/js/edit-actions.test.js`).
     studio.button("Keep the seed").click()
     expect(studio.button("Keep the seed")).to_have_attribute("aria-pressed", "false")
 
@@ -374,24 +383,6 @@ def test_a_running_edit_survives_a_save_that_crosses_the_reload(
     expect(studio.button("Edit Layer 0, edit running")).to_be_visible()
     (stepping.folder / "go").touch()
     expect(studio.button("Edit Layer 0, result waiting")).to_be_visible()
-
-
-def test_a_key_right_after_escape_opens_the_modal_again(open_stack: Callable[..., Studio]) -> None:
-    """The browser tells of the end of a dialog after it has given the focus back: a key may come in between."""
-    studio = open_stack(2)
-    studio.edit_button("Background").click()
-    expect(studio.instruction).to_be_focused()
-    studio.dialog.evaluate(
-        """(dialog) => {
-          dialog.close();
-          const key = { key: "e", code: "KeyE", bubbles: true, cancelable: true };
-          document.activeElement.dispatchEvent(new KeyboardEvent("keydown", key));
-        }"""
-    )
-    studio.draw()
-    assert studio.dialog.is_visible()
-    studio.page.keyboard.press("Escape")
-    expect(studio.dialog).to_be_hidden()
 
 
 def drag(studio: Studio, *shares: tuple[float, float]) -> None:

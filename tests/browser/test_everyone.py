@@ -64,12 +64,6 @@ def test_in_chinese(open_studio: Callable[..., Studio], picture: Path) -> None:
     expect(page.get_by_role("button", name="重做：分解")).to_be_enabled()
 
 
-def test_on_a_very_large_screen(open_stack: Callable[..., Studio]) -> None:
-    studio = open_stack(2, width=3840, height=2160)
-    assert studio.overflow() == 0
-    assert studio.box(studio.page.locator(".stage-paper")).height > 300
-
-
 BARS = ".stage :is(.mode-bar .segmented, .zoom-bar), .source .primary"
 OUT_OF_VIEW = """
 (bars) => [...document.querySelectorAll(bars)].filter((element) => {

@@ -21,6 +21,8 @@ def test_from_a_sample_to_a_zip(studio: Studio) -> None:
     page.get_by_role("radio", name="640").check()
     expect(page.locator(".source-caption")).to_contain_text("runs at 768 × 544")
     studio.decompose(layers=3)
+    notice = page.locator(".notice")
+    expect(notice).to_have_text(re.compile("^3 layers in"))
     expect(page.locator(".fidelity")).to_contain_text("rebuilds")
     expect(studio.layer_names.last).to_have_text("Background")
 
@@ -42,6 +44,7 @@ def test_from_a_sample_to_a_zip(studio: Studio) -> None:
 
     # The eye: without its background the picture is no longer opaque.
     studio.button("Hide Background").click()
+    expect(notice).to_be_hidden()  # the work goes on
     studio.wait_for(lambda: studio.pixels()[3] < 200, "a see-through picture")
     studio.button("Show Background").click()
     studio.wait_for_paint()
@@ -94,7 +97,7 @@ def test_what_decompose_made_is_compared_with_the_original(open_stack: Callable[
     studio.wait_for(lambda: min(studio.pixels((0.7, 0.05, 0.9, 0.3))[:3]) > 250, "the white of the original")
     studio.page.locator(".mode-bar").get_by_role("radio", name="Layers").check()
 
-    top = studio.names()[0]
+    top, middle, bottom = studio.names()
     for change in (f"Hide {top}", f"Move {top} down"):
         expect(fidelity).to_be_visible()
         studio.button(f"Select {top}").click()
@@ -106,9 +109,20 @@ def test_what_decompose_made_is_compared_with_the_original(open_stack: Callable[
     studio.button(f"Undo: Opacity of {top}").click()
     expect(fidelity).to_be_visible()
 
+    # A layer is dragged by its grip, too.
+    grip, target = studio.box(studio.rows.first.locator(".grip")), studio.box(studio.rows.last)
+    mouse = studio.page.mouse
+    mouse.move(grip.x + 8, grip.y + 20)
+    mouse.down()
+    mouse.move(grip.x + 8, target.y + target.height - 4, steps=8)
+    mouse.up()
+    expect(studio.layer_names).to_have_text([middle, bottom, top])
+    expect(studio.button(f"Undo: Move {top}")).to_be_enabled()
+    expect(fidelity).to_be_hidden()
+
 
 def test_a_png_the_opacity_and_a_long_name(open_stack: Callable[..., Studio], picture: Path) -> None:
-    """The PNG is the composite, one adjustment of the opacity is one step, and a name is shown in full."""
+    """The PNG is the composite, one change of opacity is one step, and names are shown in full, at any size."""
     studio = open_stack(2)
     with studio.page.expect_download() as download:
         studio.menu("Export", "Picture (PNG)")
@@ -153,15 +167,9 @@ def test_a_png_the_opacity_and_a_long_name(open_stack: Callable[..., Studio], pi
     for width in (1280, 1000, 360):
         studio.page.set_viewport_size({"width": width, "height": 800})
         assert name.evaluate("(e) => e.scrollHeight <= e.clientHeight"), width
-
-
-def test_a_notice_goes_when_the_work_goes_on(studio: Studio, picture: Path) -> None:
-    studio.choose(picture)
-    studio.decompose(layers=2)
-    notice = studio.page.locator(".notice")
-    expect(notice).to_have_text(re.compile("^2 layers in"))
-    studio.button(f"Hide {studio.names()[0]}").click()
-    expect(notice).to_be_hidden()
+    studio.page.set_viewport_size({"width": 3840, "height": 2160})
+    assert studio.overflow() == 0
+    assert studio.box(studio.page.locator(".stage-paper")).height > 300
 
 
 def test_a_seed_that_is_none_stays_and_stops_nothing_silently(studio: Studio, picture: Path) -> None:
@@ -184,19 +192,6 @@ def test_a_seed_that_is_none_stays_and_stops_nothing_silently(studio: Studio, pi
     expect(source.get_by_text("A seed is a whole number")).to_be_hidden()
     studio.decompose(layers=1)
     expect(studio.page.locator(".job-facts")).to_contain_text("1 layer · seed 7")
-
-
-def test_dragging_a_grip_reorders(open_stack: Callable[..., Studio]) -> None:
-    studio = open_stack(3)
-    top, middle, bottom = studio.names()
-    grip, target = studio.box(studio.rows.first.locator(".grip")), studio.box(studio.rows.last)
-    mouse = studio.page.mouse
-    mouse.move(grip.x + 8, grip.y + 20)
-    mouse.down()
-    mouse.move(grip.x + 8, target.y + target.height - 4, steps=8)
-    mouse.up()
-    expect(studio.layer_names).to_have_text([middle, bottom, top])
-    expect(studio.button(f"Undo: Move {top}")).to_be_enabled()
 
 
 def _blueness(pixel: list[float]) -> float:

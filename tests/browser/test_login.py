@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -25,9 +26,8 @@ def open_login(browser: Browser, shut_service: Service) -> Iterator[Callable[...
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    def open_page(path: str = "/", *, width: int = 1280, scheme: str = "light") -> Page:
-        dark = "dark" if scheme == "dark" else "light"
-        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=dark)
+    def open_page(path: str = "/") -> Page:
+        context = browser.new_context()
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
@@ -71,15 +71,18 @@ def test_a_login_that_ends_leads_back_to_the_login_page(open_login: Callable[...
     expect(page.get_by_label("Token", exact=True)).to_be_visible()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark"), (320, "light")])
-def test_the_login_page_looks_like_the_product(open_login: Callable[..., Page], width: int, scheme: str) -> None:
-    page = open_login(width=width, scheme=scheme)
-    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert background == ("rgb(14, 14, 17)" if scheme == "dark" else "rgb(243, 243, 245)")
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    for control in (page.get_by_label("Token", exact=True), page.get_by_role("button"), page.locator("summary")):
-        box = control.bounding_box()
-        assert box is not None and box["height"] >= 42
+def test_the_login_page_looks_like_the_product(open_login: Callable[..., Page]) -> None:
+    page = open_login()
+    looks: list[tuple[int, Literal["light", "dark"]]] = [(1280, "light"), (390, "dark"), (320, "light")]
+    for width, scheme in looks:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme)
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert background == ("rgb(14, 14, 17)" if scheme == "dark" else "rgb(243, 243, 245)")
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        for control in (page.get_by_label("Token", exact=True), page.get_by_role("button"), page.locator("summary")):
+            box = control.bounding_box()
+            assert box is not None and box["height"] >= 42
     page.locator("summary").click()
     expect(page.get_by_text("LLM_DIT_SERVER__TOKEN")).to_be_visible()
 
