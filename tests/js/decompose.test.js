@@ -147,5 +147,8 @@ test("silence is not taken for progress", () => {
   clock.tick(16_000);
   assert.match(stallOf(tracked) ?? "", /^No progress for/);
   assert.equal(stallOf({ ...tracked, canceling: true }), null);
+  const unknown = { ...tracked, job: { ...job, step: 0, total: 0 } };
+  assert.equal(stallOf(unknown), null);
+  assert.equal(describeJob(unknown), "Painting · 3 s left");
   assert.equal(stallOf({ ...tracked, job: { ...job, status: "queued" } }), null);
 });

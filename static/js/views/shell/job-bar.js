@@ -143,9 +143,10 @@ const PHASES = /** @type {const} */ ([
 /** Phases of an edit by the classical engine are too short to be read. @param {string | null} phase */
 const phaseWords = (phase) => t(`job.phase.${PHASES.find((name) => name === (phase || "starting")) ?? "other"}`);
 
-/** A job's silence in words, once it is long enough. @param {TrackedJob} tracked */
+/** A job's silence in words, once it is long enough. A model that reports no steps is silent until it is done. @param {TrackedJob} tracked */
 export function stallOf({ job, movedAt, canceling }) {
   const silent = Date.now() - movedAt;
-  if (job.status !== "processing" || canceling || silent < STALLED_MS) return null;
+  const reportsNone = job.phase === "denoising" && job.total === 0;
+  if (job.status !== "processing" || canceling || reportsNone || silent < STALLED_MS) return null;
   return t("job.stalled", { time: duration(silent / 1000) });
 }
