@@ -15,17 +15,20 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
 from llm_dit.classical.instructions.chinese_words import CHINESE_COLORS, LEXICON
-from llm_dit.classical.instructions.english import OTHER_WORDS, SHORTEST, TOPICS, correct
-from llm_dit.classical.instructions.parsing import MAX_LENGTH, MAX_OPERATIONS, language_of, parse_instruction
-from llm_dit.classical.instructions.vocabulary import (
+from llm_dit.classical.instructions.english import (
     COLOR_NAMES,
     COLOR_WORDS,
+    OTHER_WORDS,
     ROWS,
+    SHORTEST,
     THINGS,
     TOOLS,
+    TOPICS,
+    correct,
     is_thing,
     parse_color,
 )
+from llm_dit.classical.instructions.parsing import MAX_LENGTH, MAX_OPERATIONS, language_of, parse_instruction
 from llm_dit.classical.operations import Operation
 from llm_dit.errors import InstructionError
 from llm_dit.pipelines.classical import EFFECTS, edit_image

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from llm_dit.classical.instructions.vocabulary import COLOR_PATTERN, is_thing
+from llm_dit.classical.instructions.english import COLOR_PATTERN, is_thing
 
 Kind = Literal[
     "drop", "to", "make", "up", "down", "add", "remove", "verb", "adjective", "noun", "color", "shade", "name",

@@ -1,23 +1,141 @@
-"""Normalizing everyday English: separators, courtesy, abbreviations, unusual word order, typos."""
+"""The English words of instructions, by `english_lexicon.toml`, and how everyday English becomes plain: separators,
+courtesy, abbreviations, unusual word order, typos. `rules.py` holds the sentences around the words."""
 
 import re
 import tomllib
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from llm_dit.classical.instructions.rules import STRENGTH_PATTERNS
-from llm_dit.classical.instructions.vocabulary import (
-    COLOR_PATTERN,
-    COLOR_WORDS,
-    ROWS,
-    THINGS,
-    Row,
-    is_thing,
+from PIL import ImageColor
+
+from llm_dit.classical.operations import PartKind, from_oklch, to_oklch
+from llm_dit.color import Rgb
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+
+
+_LEXICON = _read("english_lexicon.toml")
+_LISTS: dict[str, str] = _LEXICON["lists"]
+STRENGTHS: dict[str, float] = _LEXICON["strengths"]
+"""The weight of each pattern, 1 is plain, in search order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """The words for one effect in one direction: patterns, "" for none; `english_lexicon.toml` explains the fields."""
+
+    effect: str
+    verbs: str = ""
+    adjectives: str = ""
+    nouns: str = ""
+    phrases: str = ""
+    step: float = 0.0
+    down: bool = False
+    reverse: str = ""
+
+
+def _whole(value: Any) -> Any:
+    """Return a field of a row, with the pieces of a pattern joined."""
+    return "".join(value) if isinstance(value, list) else value
+
+
+ROWS = tuple(Row(**{name: _whole(value) for name, value in row.items()}) for row in _LEXICON["row"])
+
+TOOLS = frozenset({"resize", "move", "hide", "duplicate", "undo", "delete"})
+"""What a tool of the page does with a layer, and no effect does."""
+
+SCALES = frozenset(row.effect for row in ROWS if row.step)
+
+
+# Colors: CSS names as one word or several, a few more, #hex, rgb(), "light", "dark", …
+
+_MORE_NAMES: dict[str, str] = _LEXICON["colors"]
+# Names only: Pillow replaces the text of each requested color with its value.
+_NAMES = {name: ImageColor.getrgb(_MORE_NAMES.get(name, name)) for name in (*ImageColor.colormap, *_MORE_NAMES)}
+
+_MODIFIERS: dict[str, tuple[float, float]] = _LEXICON["modifiers"]
+_PREFIXES: list[str] = _LISTS["prefixes"].split()
+
+
+def _spaced(name: str) -> str:
+    """Return the pattern that matches a one-word name also with spaces or hyphens."""
+    apart = name.replace(" ", "[ -]?")
+    parts: list[str] = []
+    prefixes = sorted(_PREFIXES, key=len, reverse=True)
+    while prefix := next((p for p in prefixes if apart.startswith(p) and len(apart) > len(p) + 2), None):
+        parts.append(prefix)
+        apart = apart[len(prefix) :]
+    return "[ -]?".join([*parts, apart])
+
+
+_ANY_NAME = "|".join(sorted(map(_spaced, _NAMES), key=len, reverse=True))
+_FUNCTION = r"(?:rgb|hsl)\([^()a-z]{5,40}\)"
+
+COLOR_PATTERN = (
+    rf"(?:#(?:[0-9a-f]{{6}}|[0-9a-f]{{3}})(?![0-9a-z])|{_FUNCTION}"
+    rf"|(?:(?:{'|'.join(_MODIFIERS)})[ -]){{0,2}}(?:{_ANY_NAME})(?![a-z]))"
 )
+PLAIN_COLORS = "red|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ae]y|cyan|magenta|teal|turquoise|beige"
+
+
+COLOR_NAMES = frozenset(_NAMES)
+_JOINED_NAMES = {name.replace(" ", ""): value[:3] for name, value in _NAMES.items()}
+COLOR_WORDS = frozenset([*_NAMES, *_PREFIXES, *_MODIFIERS])
+
+
+def parse_color(text: str) -> Rgb | None:
+    """Return the sRGB color (0–255 each) that a lower-case text names, or None."""
+    joined = re.sub(r"[ -]", "", text)
+    if text.startswith(("#", "rgb", "hsl")):
+        return _css_value(text)
+    if joined in _JOINED_NAMES:
+        return _JOINED_NAMES[joined]
+    modifier, _, rest = text.replace("-", " ").partition(" ")
+    color = parse_color(rest) if modifier in _MODIFIERS else None
+    return color and _modified(color, *_MODIFIERS[modifier])
+
+
+def _css_value(text: str) -> Rgb | None:
+    try:
+        # CSS also accepts spaces instead of commas.
+        red, green, blue = ImageColor.getrgb(re.sub(r"(?<=[\d%]) +(?=[\d.])", ",", text))[:3]
+    except ValueError:
+        return None
+    return (red, green, blue) if max(red, green, blue) <= 255 else None
+
+
+def _modified(color: Rgb, lighter: float, stronger: float) -> Rgb:
+    lightness, chroma, hue = to_oklch(color)
+    return from_oklch(min(max(lightness + lighter, 0.0), 1.0), chroma * stronger, hue)
+
+
+# Things: how to find what a name means in a layer. A name that is not listed is a thing of its own.
+
+
+KINDS: dict[str, tuple[PartKind, str]] = {
+    word: (part["kind"], part["key"]) for part in _LEXICON["part"] for word in part["words"].split()
+}
+"""The kind of part and its key for each word."""
+THINGS = frozenset([*KINDS, *_LISTS["things"].split()])
+
+
+def is_thing(word: str) -> bool:
+    """Whether a word, or its singular, names a thing."""
+    return any(form in THINGS for form in singulars(word))
+
+
+def singulars(word: str) -> tuple[str, ...]:
+    """Return a word and its possible singular."""
+    return (word, word.removesuffix("s"), word.removesuffix("es"))
+
+
+# Everyday English in plain words.
 
 
 class Topic(NamedTuple):
@@ -29,32 +147,12 @@ class Topic(NamedTuple):
     chinese: tuple[str, ...]
 
 
-_REFERENCE = tomllib.loads(Path(__file__).with_name("reference.toml").read_text(encoding="utf-8"))
 TOPICS = tuple(
     Topic(topic["label"], topic["meaning"], tuple(topic["examples"]), tuple(topic["chinese"]))
-    for topic in _REFERENCE["topic"]
+    for topic in _read("reference.toml")["topic"]
 )
 
-_SHORT = {
-    r"bg|bkg|bckg|bkgd|bkgrnd|backgrnd|bckgrnd|bground": "background",
-    r"r": "are",
-    r"u|ya": "you",
-    r"ur|yr": "your",
-    r"pics?|img|imgs|foto|photo": "picture",
-    r"lil'?(?: bit)?": "a little",
-    r"abit|(?<!a )(?<!little )bit": "a bit",
-    r"a a": "a",
-    r"alot": "a lot",
-    r"nite": "night",
-    r"(?:day|night) ?time": "night time",
-    r"dropshadow": "drop shadow",
-    r"colr|clr|col": "color",
-    r"w/": "with",
-    r"n|n'": "and",
-    r"(?:too|way too|very) too": "too",
-    r"txt": "text",
-}
-_SHORTER = tuple((re.compile(rf"(?<![\w'])(?:{short})(?![\w'])"), long) for short, long in _SHORT.items())
+_SHORTER = tuple((re.compile(rf"(?<![\w'])(?:{short})(?![\w'])"), long) for short, long in _LEXICON["short"].items())
 _FILLER = re.compile(
     r"(?<![\w'])(?:please|pls|plz|plzz|pleas|pliz|kindly|just|kinda|kind of|sorta|sort of|thanks?|thank you|thx|ty|tnx"
     r"|um|uh|hmm|lol|hey|hi|bro|dude|guys?|ok(?:ay)?|asap|real quick|if (?:possible|you can|you could)|i guess|i think"
@@ -166,22 +264,7 @@ SHORTEST_SWAPPED_LETTER = 5
 """Letters from which a typo may replace one."""
 _SHORT_SLIPS = {"teh": "the", "hte": "the"}
 """The corrected shorter typos; they are not words themselves."""
-# Words that are not typos of known words: used about layers, but not understood.
-_NO_SLIPS = (
-    "shape shade shine brand grace brown drown class grass glass great group grown grade grape graph trace "
-    "place plane light night right fight sight might eight weight height crown clean clear climb cloud close "
-    "could would should there their these those three throw think thing thick thin thank black block blank "
-    "bleak bland blend blond blood bloom bright bring brick white while write wrote whole where which other "
-    "under after again about above below beach peach reach teach leach bench read bold hair pair chair fair "
-    "wide wise side size wool wood word work world warn worm cork fold told sold hold good food mood moon noon "
-    "soon more move love live line lime time tile mile male sharp shark share stare store shore score snore "
-    "shirt skirt short sport spot stop step steep sleep sheep sheet street sweet sweat table cable stable "
-    "texture mixture picture culture color colour blurb burn turn torn corn horn inverse convert revert divert "
-    "avert expert flop flap clip slip ship chip tint hint mint lint print paint point joint pain gain main rain "
-    "train brain drain grain fade face fact fast last cast past post most lost cost coast toast roast boast "
-    "cool pool tool wall call tall small smell shell still skill spill"
-)
-OTHER_WORDS = frozenset(_NO_SLIPS.split())
+OTHER_WORDS = frozenset(_LISTS["other"].split())
 _WORD = re.compile(r"[a-z]+")
 _OPTIONAL_END = re.compile(r"([a-z]+)\(\?:([a-z]+)\)\?")
 _OPTIONAL_LETTER = re.compile(r"([a-z]*)([a-z])\?([a-z]*)")
@@ -225,19 +308,11 @@ def _known() -> frozenset[str]:
     examples = (example.lower() for topic in TOPICS for example in topic.examples)
     patterns = [
         *(str(getattr(row, field.name)) for row in ROWS for field in fields(Row)),
-        *STRENGTH_PATTERNS,
-        *_SHORT.values(),
+        *STRENGTHS,
+        *_LEXICON["short"].values(),
     ]
     words = {word for text in (*examples, *COLOR_WORDS) for word in _WORD.findall(text)}
-    return frozenset(words.union(THINGS, _MORE.split(), *map(_spelled_out, patterns)))
-
-
-_MORE = (
-    "blurred blurry blurrier "
-    "around bigger border clockwise clothes degrees delete everything except golden gradient larger letter "
-    "letters metallic outline pixels please remove rotate smaller stroke thick thin"
-)
-"""Words of rules that are in no table."""
+    return frozenset(words.union(THINGS, _LISTS["of_rules"].split(), *map(_spelled_out, patterns)))
 
 
 def _spelled_out(pattern: str) -> set[str]:

@@ -1,7 +1,7 @@
 """Parsing words into a list of operations. Nothing is dropped: what is not understood is an error that says so.
 
 A sentence is split at its separators ("and", ",", "then", …) into the longest clauses that one rule matches as a whole.
-`vocabulary.py` holds the words, `rules.py` the English around them and the patterns for both, `value_rules.py`
+`english.py` holds the words, `rules.py` the sentences around them and the patterns for both, `value_rules.py`
 the sentences with a color or a number. Chinese uses the same rules: `chinese_words.py` reads its words by
 `chinese_lexicon.toml`, `chinese_clauses.py` puts them in the rules' order.
 """
@@ -13,10 +13,9 @@ from functools import cache, lru_cache
 
 from llm_dit.classical.instructions.chinese_clauses import plain_clause
 from llm_dit.classical.instructions.chinese_words import split_chinese, split_weakly, words_of
-from llm_dit.classical.instructions.english import normalise, readings, split, strip_courtesy
+from llm_dit.classical.instructions.english import SCALES, TOOLS, normalise, readings, split, strip_courtesy
 from llm_dit.classical.instructions.rules import NAMED_PART, Match, Rule, Strength, part_of, row_rules, take_strength
 from llm_dit.classical.instructions.value_rules import color_rules, measure_rules
-from llm_dit.classical.instructions.vocabulary import SCALES, TOOLS
 from llm_dit.classical.operations import Language, Operation, Part, Reason, refusal
 from llm_dit.errors import InstructionError
 

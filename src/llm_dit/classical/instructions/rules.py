@@ -7,23 +7,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llm_dit.classical.instructions.vocabulary import KINDS, PLAIN_COLORS, ROWS, Row, parse_color, singulars
+from llm_dit.classical.instructions.english import KINDS, PLAIN_COLORS, ROWS, STRENGTHS, Row, parse_color, singulars
 from llm_dit.classical.operations import Operation, Part, PartKind
 
 DEGREE = r"(?P<degree>(?:even |a )?more|less|not so|not as|not that|not quite so|too)"
 NEGATIVE_DEGREES = frozenset({"less", "not so", "not as", "not that", "not quite so", "too", "fewer"})
 
-# In search order: a phrase comes before the words in it.
-_STRENGTHS = {
-    r"very slightly|ever so slightly|barely|a tiny bit(?: of)?|a hint(?: of)?": 0.3,
-    r"slightly|slight|a (?:little bit|bit|little|touch|tad)(?: of)?|subtly|subtle|gently|gentle|softly|soft|somewhat"
-    r"|not too much": 0.55,
-    r"very much|very strong|very strongly|extremely|super|dramatically|dramatic|drastically|massively|hugely": 2.4,
-    r"much|(?:a lot|lots)(?: of)?|very|really|strongly|strong|heavily|heavy|significantly|considerably|greatly|far|way"
-    r"|intensely": 1.8,
-    r"quite|rather|fairly|noticeably|clearly|moderately": 1.3,
-}
-STRENGTH_PATTERNS = tuple(_STRENGTHS)
 _FACTORS = {
     r"twice as|twice|two times as|two times": 2.0,
     r"half as": 0.5,
@@ -43,7 +32,7 @@ NAMED_PART = re.compile(rf"\b(?:the|its) (?:[a-z]+ )?(?:{PARTS})\b")
 _NOT_IN_A_NAME = re.compile(
     rf"\b(?:{PARTS}|{PLAIN_COLORS}|and|or|but|not|no|never|of|in|on|at|to|by|with|without|into|from|than|as|so|too"
     rf"|more|less|(?:photo|hyper)?-?realistic|bigger|smaller|larger|nicer|better|look|appear|be|seem|is|are"
-    rf"|{'|'.join(_STRENGTHS)})(?![a-z-])"
+    rf"|{'|'.join(STRENGTHS)})(?![a-z-])"
 )
 _WHOLE = r"it|this|that|them|everything|the whole (?:thing|image|picture|photo|layer)"
 _ARTICLE = r"(?:all )?(?:the|this|that|my|its|these|those|all|his|her|their|your|our)"
@@ -135,7 +124,7 @@ def take_strength(clause: str) -> tuple[str, Strength]:
     for words, value in _FACTORS.items():
         if found := re.search(rf"\b(?:{words})\b", clause):
             factor, clause = value, _without(clause, found)
-    for words, value in _STRENGTHS.items():
+    for words, value in STRENGTHS.items():
         if found := re.search(rf"\b(?:{words})\b", clause):
             weight, clause = weight * value, _without(clause, found)
     return clause, Strength(weight=weight, share=share, factor=factor)

@@ -2,8 +2,8 @@
 
 import re
 
+from llm_dit.classical.instructions.english import COLOR_PATTERN, parse_color
 from llm_dit.classical.instructions.rules import DEGREE, NEGATIVE_DEGREES, Build, Rule, Strength, is_noun, part_of, rule
-from llm_dit.classical.instructions.vocabulary import COLOR_PATTERN, parse_color
 from llm_dit.classical.operations import Operation, from_oklch, to_oklch
 from llm_dit.color import Rgb
 
