@@ -1,19 +1,20 @@
 // Browsers start no workers from files. On a site that is opened from the disk, the search runs in a hidden frame.
 if (location.protocol === "file:") {
-  window.Worker = class extends EventTarget {
+  // As between threads: a message is a copy, and comes later.
+  const later = (data, receive) => {
+    const copy = structuredClone(data);
+    setTimeout(() => receive(new MessageEvent("message", { data: copy })));
+  };
+
+  window.Worker = class {
     #frame = document.createElement("iframe");
     #ready;
 
     constructor(url) {
-      super();
       this.#frame.hidden = true;
       document.body.append(this.#frame);
       const inside = this.#frame.contentWindow;
-      inside.postMessage = (data) => {
-        const event = new MessageEvent("message", { data });
-        this.dispatchEvent(event);
-        this.onmessage?.(event);
-      };
+      inside.postMessage = (data) => later(data, (event) => this.onmessage?.(event));
       const script = inside.document.createElement("script");
       script.src = url;
       this.#ready = new Promise((done) => {
@@ -23,7 +24,8 @@ if (location.protocol === "file:") {
     }
 
     async postMessage(data) {
-      (await this.#ready).dispatchEvent(new MessageEvent("message", { data }));
+      const inside = await this.#ready;
+      later(data, (event) => inside.dispatchEvent(event));
     }
 
     terminate() {
