@@ -10,7 +10,7 @@ from typing import Literal
 
 from llm_dit.errors import DeviceLostError, LLMDiTError, OutOfMemoryError
 from llm_dit.runs import Canceled, PipelineStatus, Progress
-from server.errors import Failure, WorkerLostError
+from server.errors import ClusterError, Failure, WorkerLostError
 from server.jobs.inputs import JobInput, JobResult
 from server.telemetry import Metrics
 from server.worker.supervisor import LOST, ShowPreview, Worker
@@ -37,7 +37,7 @@ class PipelineHost:
     A process whose pipeline has replicas runs as many jobs as it has `slots`. A slot is free again only when the run
     has really stopped: canceling `run` cancels the job and waits until the worker confirms it, or is dead. A worker
     that crashes repeatedly, or cannot load for a temporary reason, restarts after longer and longer pauses. After a
-    permanent failure the next job tries again.
+    permanent failure the next job tries again. Jobs wait for a cluster that is out of reach.
     """
 
     def __init__(
@@ -179,7 +179,12 @@ class PipelineHost:
         if worker is None or self._stopping:
             raise WorkerLostError(LOST)
         if not worker.loaded:
-            await worker.wait_loaded(on_loading)
+            try:
+                await worker.wait_loaded(on_loading)
+            except ClusterError:
+                # Its outage is nothing that the client of a job could mend, and the others would fail one by one.
+                await worker.wait_ended()
+                return await self._loaded_worker(on_loading)
         return worker
 
     def _after_failure(self, worker: Worker, error: LLMDiTError) -> None:

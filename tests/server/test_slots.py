@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from server.errors import JobCanceledError, WorkerLostError
+from server.errors import ClusterError, JobCanceledError, WorkerLostError
 from server.jobs.inputs import JobInput, JobResult
 from server.jobs.job import Job, JobRecords, Submission
 from server.jobs.queue import JobQueue
@@ -28,11 +28,14 @@ class Engine:
 
     state = "ready"
     ended = ending = False
-    loaded = True
     status = None
+    load_s = 0.0
+    end_reason = "crashed"
 
-    def __init__(self, slots: int = 2) -> None:
+    def __init__(self, slots: int = 2, *, reached: bool = True) -> None:
         self.slots = slots
+        self.loaded = reached
+        self.error = None if reached else ClusterError("The cluster cannot be reached.")
         self.runs: dict[str, asyncio.Future[JobResult]] = {}
 
     async def run(self, job_id: str, job_input: JobInput, *_: object, **__: object) -> JobResult:
@@ -45,13 +48,22 @@ class Engine:
     def cancel(self, job_id: str) -> None:
         self.runs[job_id].cancel()
 
+    async def wait_loaded(self, _: object) -> None:
+        assert self.error is not None
+        raise self.error
+
+    async def wait_ended(self) -> None:
+        self.ended = True
+        self._on_ended(self)
+
     async def stop(self) -> None:
         for run in self.runs.values():
             run.set_exception(WorkerLostError("The service is stopping."))
 
     def when_loaded(self, callback: Callable[..., None]) -> None: ...
 
-    def when_ended(self, callback: Callable[..., None]) -> None: ...
+    def when_ended(self, callback: Callable[..., None]) -> None:
+        self._on_ended = callback
 
 
 def metrics() -> Metrics:
@@ -154,5 +166,18 @@ def test_a_host_lets_as_many_runs_in_as_it_has_slots() -> None:
         assert sorted(engine.runs) == ["1"]
         engine.runs["1"].set_result(RESULT)
         assert await runs[1] is RESULT
+
+    asyncio.run(play())
+
+
+def test_a_job_waits_for_a_cluster_that_is_out_of_reach() -> None:
+    async def play() -> None:
+        workers = [Engine(reached=False), Engine()]
+        host = PipelineHost(lambda: cast(Worker, workers.pop(0)), Patience(cancel_s=1), metrics(), slots=2)
+        last, ignore = workers[-1], cast(Any, lambda _: None)
+        run = asyncio.create_task(host.run("1", EDIT, on_loading=ignore, on_progress=ignore))
+        await until(lambda: bool(last.runs))
+        last.runs["1"].set_result(RESULT)
+        assert await run is RESULT
 
     asyncio.run(play())

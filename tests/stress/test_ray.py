@@ -211,15 +211,23 @@ def _times(service: Service, job: str) -> tuple[float, float, float]:
 @pytest.fixture(scope="module")
 def cluster(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a cluster that no service has started."""
+    with cluster_on(_free_port(), home, tmp_path_factory.mktemp("cluster")) as address:
+        yield address
+
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def cluster_on(port: int, home: Path, folder: Path) -> Iterator[str]:
     told = ["start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}", "--num-cpus=4"]
     program = [str(Path(sys.executable).parent / "ray"), *told, "--include-dashboard=false", "--disable-usage-stats"]
     # The replicas import the service, and find what the tests tell them, by the environment of the cluster's processes.
-    folder = tmp_path_factory.mktemp("cluster")
     environment = os.environ | PATH | ALONE | {"HOME": str(home), "LLM_DIT_SERVER__DATA_DIR": str(folder / "data")}
-    with (folder / "log").open("wb") as log, subprocess.Popen(program, env=environment, stdout=log, stderr=log) as head:
+    with (folder / "log").open("ab") as log, subprocess.Popen(program, env=environment, stdout=log, stderr=log) as head:
         address = f"127.0.0.1:{port}"
         try:
             wait_until(lambda: _listens(port) or head.poll() is not None, "the cluster")
@@ -277,6 +285,39 @@ serve.run(small.bind(*made.init_args), name="pressed", route_prefix=None)
 """
 
 
+DECLARED = """
+import os, sys, ray, yaml
+from ray import serve
+from ray.serve.context import _get_global_client
+from ray.serve.schema import ServeDeploySchema
+ray.init(address=sys.argv[1], logging_level="ERROR")
+serve.start(proxy_location="Disabled")
+_, cluster, _ = yaml.safe_load_all(open("deploy/kuberay.yaml"))
+config = yaml.safe_load(cluster["spec"]["serveConfigV2"])
+settings = {name: value for name, value in os.environ.items() if name.startswith("LLM_DIT_")}
+config["applications"][0] |= {"name": "declared", "runtime_env": {"env_vars": settings}}
+_get_global_client().deploy_apps(ServeDeploySchema.model_validate(config), _blocking=True)
+"""
+LAST_DEPLOYED = """
+import sys, ray
+from ray import serve
+ray.init(address=sys.argv[1], logging_level="ERROR")
+print("deployed", serve.status().applications["declared"].last_deployed_time_s)
+"""
+
+
+def test_a_service_uses_what_kubernetes_has_deployed(cluster: str, home: Path, tmp_path: Path) -> None:
+    more = {"LLM_DIT_RAY__APPLICATION": "declared", **OWN_PIPELINE}
+    with on_ray(tmp_path, home, cluster, deploy=DECLARED, **more) as service:
+        began_at = (tmp_path / "config.toml").stat().st_mtime
+        for holds in RUNS:
+            holds(service.url)
+    environment = os.environ | READY | {"HOME": str(home), "RAY_AUTH_MODE": "token"}
+    asked = [sys.executable, "-c", LAST_DEPLOYED, cluster]
+    told = subprocess.run(asked, env=environment, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert float(told.stdout.split("deployed ")[1]) < began_at
+
+
 def test_a_full_queue_of_ray_is_waited_out(cluster: str, home: Path, tmp_path: Path) -> None:
     """One replica and one place in Ray, where the service counts on eight: no job is lost."""
     more = {f"LLM_DIT_RAY__{name}_REPLICAS": "8" for name in ("MIN", "MAX")} | {"LLM_DIT_RAY__APPLICATION": "pressed"}
@@ -284,6 +325,22 @@ def test_a_full_queue_of_ray_is_waited_out(cluster: str, home: Path, tmp_path: P
     with on_ray(tmp_path, home, cluster, deploy=PRESSED, **more) as service, service.connect() as client:
         assert metric(client, "llm_dit_replicas") == 1
         jobs = [start(client, "slow", steps=20, seed=seed) for seed in range(12)]
+        for job in jobs:
+            assert wait_for(client, job, "succeeded", "failed")["status"] == "succeeded"
+
+
+def test_a_cluster_that_comes_back_gets_the_jobs_that_came_meanwhile(home: Path, tmp_path: Path) -> None:
+    port = _free_port()
+    (tmp_path / "cluster").mkdir()
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(contextlib.ExitStack())
+        address = first.enter_context(cluster_on(port, home, tmp_path / "cluster"))
+        service = stack.enter_context(on_ray(tmp_path / "service", home, address, TEST_PIPELINE="StepPipeline"))
+        client = stack.enter_context(service.connect())
+        first.close()
+        wait_until(lambda: client.get("/readyz").json().get("code") == "cluster_unreachable", "the reason")
+        jobs = [start(client, seed=seed) for seed in range(3)]
+        stack.enter_context(cluster_on(port, home, tmp_path / "cluster"))
         for job in jobs:
             assert wait_for(client, job, "succeeded", "failed")["status"] == "succeeded"
 
