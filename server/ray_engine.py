@@ -64,7 +64,8 @@ NO_CLUSTER = "No Ray cluster runs on this machine: start one with `ray start`, o
 NOT_DEPLOYED = "The replicas of the engine cannot start: the log of Ray Serve has the reason."
 SAID = "llm-dit: "
 """Marks the public reason in the message of a replica that cannot start."""
-WAITING = Progress(phase="waiting", step=0, total=0)
+ASSIGNING = Progress(phase="assigning", step=0, total=0)
+"""The phase of a job that has no replica yet: all are at work, or new ones are starting."""
 REACH_S = 5.0
 ANSWER_S = 20.0
 """How long the cluster may take to answer before it counts as lost."""
@@ -402,7 +403,7 @@ class Door:
         pictures = {sha256: await asyncio.to_thread(self._store.read, sha256) for sha256 in names}
         lost, pressed = 0, 0
         while True:
-            self._send(Stepped(job_id=command.job_id, progress=WAITING))
+            self._send(Stepped(job_id=command.job_id, progress=ASSIGNING))
             try:
                 return await self._stream(command, pictures)
             except self._serve.exceptions.BackPressureError:

@@ -47,9 +47,10 @@ test("every reason to refuse an instruction has words of its own", () => {
 });
 
 test("every phase that an engine reports has words of its own", () => {
-  const source = fileURLToPath(new URL("../../src/llm_dit", import.meta.url));
-  const files = readdirSync(source, { recursive: true }).filter((name) => name.endsWith(".py"));
-  const code = files.map((name) => readFileSync(join(source, name), "utf8")).join("\n");
+  const sources = ["src/llm_dit", "server"].map((name) => fileURLToPath(new URL(`../../${name}`, import.meta.url)));
+  const files = sources.flatMap((source) => readdirSync(source, { recursive: true }).map((name) => join(source, name)));
+  const modules = files.filter((name) => name.endsWith(".py"));
+  const code = modules.map((name) => readFileSync(name, "utf8")).join("\n");
   const phases = new Set([...code.matchAll(/(?:\breport(?:\.end)?\(|\bphase=)"(\w+)"/g)].map(([, phase]) => phase));
   const named = [
     ...readFileSync(join(ROOT, "js/views/shell/job-bar.js"), "utf8")

@@ -206,7 +206,7 @@ def test_a_result_comes_back_with_its_pictures(tmp_path: Path, monkeypatch: pyte
             assert (loaded.status.models, loaded.status.device) == (("steps",), "2 × CPU")
             made, steps = await service.outcome(service.job())
             assert isinstance(made, Succeeded)
-            assert [step.progress.phase for step in steps] == ["waiting", "stepping", "stepping", "stepping"]
+            assert [step.progress.phase for step in steps] == ["assigning", "stepping", "stepping", "stepping"]
             for image in made.result.images:
                 assert service.store.read(image.sha256).startswith(b"\x89PNG")
 
@@ -222,7 +222,7 @@ def test_a_lost_replica_costs_one_more_try(tmp_path: Path, monkeypatch: pytest.M
             cluster.faults = [ActorLost]
             again, steps = await service.outcome(service.job(seed=2))
             assert again.result.images == right.result.images
-            assert [step.progress.phase for step in steps].count("waiting") == 2
+            assert [step.progress.phase for step in steps].count("assigning") == 2
             cluster.faults = [ActorLost, ActorLost]
             failed, _ = await service.outcome(service.job(seed=3))
             assert isinstance(failed, Failed)

@@ -125,6 +125,7 @@ function queuedWords(position) {
 const PHASES = /** @type {const} */ ([
   "starting",
   "waiting",
+  "assigning",
   "downloading",
   "loading",
   "captioning",
