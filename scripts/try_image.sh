@@ -4,6 +4,7 @@
 # usage: scripts/try_image.sh [cpu|cuda]
 #   WORK        folder for the base and the images, kept for the next time: 2 GB, with cuda 10 GB
 #   BUILD_ARGS  more arguments of `podman build`, such as --volume=/etc/pip.conf:/etc/pip.conf:ro
+# The CPU image is also the ground on which systemd runs deploy/llm-dit.service.
 # Needs root, `apt-get install podman runc debootstrap`, and the test environment that `make test` creates.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -137,6 +138,30 @@ write_checkpoints(pathlib.Path(sys.argv[1]))" "$data"
   decompose
   owned_by 1000 1000
   stop "$name-4"
+fi
+
+if [ "$target" = cpu ]; then
+  step "deploy/llm-dit.service, on the installation of the image"
+  podman build --quiet --isolation chroot --network host --pull=never --format docker --layers=false \
+    --tag localhost/llm-dit:systemd --file - . >/dev/null <<DOCKERFILE
+FROM $image
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends systemd >/dev/null
+RUN mkdir -p /opt/llm-dit/bin /etc/llm-dit && ln -s /usr/local/bin/llm-dit /opt/llm-dit/bin/llm-dit
+COPY deploy/llm-dit.service /etc/systemd/system/
+RUN systemctl enable llm-dit && echo LLM_DIT_SERVER__PORT=$port > /etc/llm-dit/environment
+ENTRYPOINT []
+CMD ["/lib/systemd/systemd"]
+DOCKERFILE
+  # It needs a file system of its own to make parts of it read-only for the service.
+  podman run --detach --name "$name-5" --systemd always --network host --no-healthcheck --cap-add SYS_ADMIN \
+    --security-opt seccomp=unconfined --security-opt unmask=ALL --ulimit nofile=1024:4096 --ulimit nproc=4096:4096 \
+    --env LLM_DIT_SERVER__PORT="$port" localhost/llm-dit:systemd >/dev/null
+  healthy "$name-5"
+  decompose
+  podman exec "$name-5" sh -c 'grep -E "^(Uid|CapBnd|NoNewPrivs|Seccomp:)" "/proc/$(systemctl show --property MainPID --value llm-dit)/status"'
+  podman exec "$name-5" systemd-analyze security --no-pager llm-dit.service | tail -1
+  podman exec "$name-5" systemctl stop llm-dit
+  [ "$(podman exec "$name-5" systemctl show --property ExecMainStatus --value llm-dit)" = 0 ] || fail "the unit's exit code"
 fi
 
 step "The image $image works"

@@ -23,8 +23,9 @@ for python in "$@"; do
   port=$(python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
   (cd "$room/at" && exec "$room/env/bin/llm-dit" serve --port "$port" 2>log) &
   server=$!
-  until "$room/env/bin/llm-dit" health --port "$port" 2>/dev/null; do
-    kill -0 "$server" 2>/dev/null || { cat "$room/at/log"; exit 1; }
+  # In a folder without settings, as the service is.
+  until (cd "$room/at" && "$room/env/bin/llm-dit" health --port "$port" 2>why); do
+    kill -0 "$server" 2>/dev/null && grep -q "does not answer" "$room/at/why" || { cat "$room"/at/log "$room/at/why"; exit 1; }
     sleep 1
   done
   TEST_SERVICE=http://127.0.0.1:$port .venv/bin/pytest tests/browser/test_journey.py
