@@ -2,7 +2,8 @@
 
 The fields with their bounds, the answers and the errors are those of vllm-omni 0.30.0 with vLLM's handlers of errors
 and its API key, and of sglang 0.5.23. Layers are plain; an edit turns what is red blue. `prompt` says what else
-happens: "hold" runs until `go`, "oom" fails as a device without memory does, "crash" fails, "busy" is refused once.
+happens: "hold" runs until `go`, "oom" fails as a device without memory does, "crash" fails, "busy" is refused once,
+"break" ends the connection, "one" makes one layer, and "nonsense" no pictures.
 """
 
 import asyncio
@@ -65,6 +66,12 @@ class ImagesServer:
                 raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB at /secret/path")
             case "crash":
                 raise RuntimeError("/secret/path is at fault")
+            case "break":
+                raise ConnectionError
+            case "nonsense":
+                return ["bm9uc2Vuc2U="] * layers
+            case "one":
+                layers = 1
             case "busy" if not self.refused:
                 self.refused = True
                 raise HTTPException(503, "No engine is free.")
@@ -73,6 +80,13 @@ class ImagesServer:
         else:
             made = [_recolored(pictures[0], texts["size"])]
         return [_encoded(picture, texts["output_format"]) for picture in made]
+
+
+class BreaksOff(Response):
+    """Ends the connection before its body."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
 
 
 def pipeline(**options: Any) -> OpenAIImagesPipeline:
@@ -117,6 +131,7 @@ def _read_size(size: str | None) -> tuple[int, int] | None:
 
 def vllm_omni(server: ImagesServer) -> ASGIApp:
     app = FastAPI(openapi_url=None)
+    app.add_exception_handler(ConnectionError, lambda *_: BreaksOff())
 
     def error(status: int, message: str) -> JSONResponse:
         told = {"message": message, "type": HTTPStatus(status).phrase, "param": None, "code": status}
@@ -203,6 +218,7 @@ def vllm_omni(server: ImagesServer) -> ASGIApp:
 
 def sglang(server: ImagesServer) -> ASGIApp:
     app = FastAPI(openapi_url=None)
+    app.add_exception_handler(ConnectionError, lambda *_: BreaksOff())
 
     @app.get("/health")
     async def health() -> Response:

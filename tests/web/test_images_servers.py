@@ -8,12 +8,13 @@ import httpx
 import pytest
 from PIL import Image
 
-from llm_dit.errors import EngineError
+from llm_dit.errors import EngineError, ServiceError
+from llm_dit.pipelines.openai_images import OpenAIImagesPipeline
 from server.engines import choose_engine
 from server.settings import load_settings
 from tests.kit.images_server import EDIT, LAYERED, ImagesServer, serve_images
 from tests.kit.jobs import events, start, wait_for
-from tests.kit.pictures import DISC_URL, SQUARE_URL, as_data_url, difference, disc, from_data_url, png
+from tests.kit.pictures import DISC_URL, SQUARE_URL, as_data_url, difference, disc, from_data_url, png, square
 from tests.kit.service import QUARTER_IMAGES, Service, serve
 from tests.kit.waiting import wait_until
 
@@ -183,3 +184,31 @@ def test_one_server_does_what_its_model_is_for(start_service: Callable[..., Serv
 def test_two_addresses_are_of_servers_of_one_model(base_url: str) -> None:
     with serve_images("vllm-omni", LAYERED) as layered, pytest.raises(EngineError, match="edit_url"):
         choose(layered.url, base_url)
+
+
+@pytest.fixture(params=["vllm-omni", "sglang"])
+def layered(request: pytest.FixtureRequest) -> Iterator[ImagesServer]:
+    with serve_images(request.param, LAYERED) as server:
+        yield server
+
+
+def test_a_run_that_takes_too_long_or_breaks_off_is_told(layered: ImagesServer) -> None:
+    pipeline = OpenAIImagesPipeline(layered.url, timeout_s=0.2)
+    with pytest.raises(ServiceError, match="not answered within"):
+        pipeline.decompose(square(), "hold")
+    with pytest.raises(ServiceError, match="broke the connection"):
+        OpenAIImagesPipeline(layered.url).decompose(square(), "break")
+
+
+def test_the_number_of_layers_may_be_left_to_the_engine(layered: ImagesServer) -> None:
+    made = OpenAIImagesPipeline(layered.url).decompose(square(), layer_num="auto")
+    assert layered.forms[-1].get("layers", layered.forms[-1].get("num_frames")) == 6
+    assert 2 <= len(made.names) == len(made) < 7
+
+
+def test_an_answer_without_the_pictures_is_told(layered: ImagesServer) -> None:
+    pipeline = OpenAIImagesPipeline(layered.url)
+    with pytest.raises(ServiceError, match="1 pictures instead of 3"):
+        pipeline.decompose(square(), "one", layer_num=3)
+    with pytest.raises(ServiceError, match="no pictures that can be read"):
+        pipeline.decompose(square(), "nonsense", layer_num=2)

@@ -71,6 +71,8 @@ def test_the_token_of_the_other_service_is_sent_and_not_shown(
         )
         with front.connect() as client:
             assert client.post("/api/qwen-image/decompose", json=fields()).status_code == 200
+            with pytest.raises(EngineError, match="The token is wrong"):
+                choose_engine(load_settings(environment=remote_environment(back, LLM_DIT_REMOTE__TOKEN="of-another")))
             assert TOKEN not in " ".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in front.worker_pids())
 
 

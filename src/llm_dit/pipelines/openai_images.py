@@ -9,7 +9,6 @@ import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple, Unpack
@@ -66,6 +65,8 @@ NO_EDITS = "This server has no edit model: set edit_url under [default.remote] t
 NO_LAYERS = "This server has an edit model alone: set url under [default.remote] to a server of Qwen-Image-Layered."
 OTHER_MODEL = "The server runs another model than when this service started: restart this service."
 WRONG_KEY = "The server refuses the key: set token under [default.remote] to its API key."
+UNAUTHORIZED = '{"error":"Unauthorized"}'
+"""What vLLM's servers answer to a wrong key; a service of this kind has its own error."""
 RENAMED = {"layers": "layer_num", "num_frames": "layer_num", "true_cfg_scale": "cfg_scale", "size": "image"}
 """The Python names of fields that have another name here."""
 FIELD = re.compile(
@@ -136,7 +137,7 @@ def _ask(url: str, token: str, patience_s: float) -> ModelServer | None:
             except httpx2.TransportError:
                 error = ServiceError(UNREACHABLE)
             else:
-                if told.status_code == 401 and b'"Unauthorized"' in told.content:
+                if told.status_code == 401 and told.text == UNAUTHORIZED:
                     raise ServiceError(WRONG_KEY)
                 if (found := _read_card(base, told)) is None or ready:
                     return found
@@ -182,9 +183,7 @@ class OpenAIImagesPipeline:
             raise EngineError("There is no server of vLLM-Omni or SGLang Diffusion at this address.")
         self._models = found
         self._timeout_s = timeout_s
-        self._exit = ExitStack()
-        self._portal = self._exit.enter_context(start_blocking_portal())
-        self._http = httpx2.AsyncClient(headers=_headers(token), timeout=httpx2.Timeout(timeout_s, connect=CONNECT_S))
+        self._headers = _headers(token)
 
     @property
     def has_edit_model(self) -> bool:
@@ -294,7 +293,8 @@ class OpenAIImagesPipeline:
         texts = {name: str(value) for name, value in {**form, "model": server.model}.items()}
         files = [("image", (f"{n}.png", encode_png(each), "image/png")) for n, each in enumerate(pictures, start=1)]
         work = partial(self._post, f"{server.url}/v1/images/edits", texts, files)
-        answer = in_thread(self._portal, work, progress, None)
+        with start_blocking_portal() as portal:
+            answer = in_thread(portal, work, progress, None)
         drawn = _pictures(answer)
         if len(drawn) != count:
             raise ServiceError(f"The server's answer has {len(drawn)} pictures instead of {count}.")
@@ -310,12 +310,13 @@ class OpenAIImagesPipeline:
         preview: PreviewCallback | None,
     ) -> httpx2.Response:
         """Send a form; the connection ends with the call, which is how these servers hear of a cancel."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline, timeout = time.monotonic() + PATIENCE_S, httpx2.Timeout(self._timeout_s, connect=CONNECT_S)
         while True:
             progress(DRAWING)
             try:
-                answer = await self._http.post(address, data=texts, files=files)
-            except httpx2.ConnectError:
+                async with httpx2.AsyncClient(headers=self._headers, timeout=timeout) as client:
+                    answer = await client.post(address, data=texts, files=files)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout):
                 error, wait_s = ServiceError(UNREACHABLE, temporary=True), 1.0
             except httpx2.TimeoutException:
                 late = (
