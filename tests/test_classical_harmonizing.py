@@ -83,6 +83,15 @@ def test_a_thing_in_its_place_that_has_its_colors_stays_byte_for_byte() -> None:
     assert made[1].image.tobytes() == stack[1].image.tobytes()
 
 
+def test_one_mark_like_one_in_the_picture_is_not_the_same_thing() -> None:
+    mark = np.asarray(oval(24, 16), float)[..., None] / 255
+    ground, part = np.full((240, 320, 3), 0.15), np.full((90, 110, 3), 0.93)
+    ground[100:116, 60:84] += 0.65 * mark
+    part[40:56, 50:74] += 0.04 * mark
+    stack = [as_layer(ground), as_layer(part, oval(110, 90), x=180, y=20)]
+    assert harmonize(stack, 1)[1].image.tobytes() == stack[1].image.tobytes()
+
+
 def test_an_edge_like_another_edge_is_not_the_same_thing() -> None:
     ground, part = np.full((240, 320, 3), 0.55), np.full((60, 80, 3), 0.15)
     ground[100:], part[30:] = (0.4, 0.5, 0.6), (0.85, 0.2, 0.1)
