@@ -182,8 +182,11 @@ def test_one_server_does_what_its_model_is_for(start_service: Callable[..., Serv
 
 
 def test_two_addresses_are_of_servers_of_one_model(base_url: str) -> None:
-    with serve_images("vllm-omni", LAYERED) as layered, pytest.raises(EngineError, match="edit_url"):
-        choose(layered.url, base_url)
+    with serve_images("vllm-omni", LAYERED) as layered:
+        with pytest.raises(EngineError, match="leave edit_url out"):
+            choose(layered.url, base_url)
+        with pytest.raises(EngineError, match="set it as url"):
+            choose("", layered.url)
 
 
 @pytest.fixture(params=["vllm-omni", "sglang"])

@@ -113,7 +113,7 @@ def find_models(url: str, edit_url: str, token: str, patience_s: float = PATIENC
     """Return the servers at these addresses; None if there is a service of this kind at `url`.
 
     One address alone serves what its model is for. Raises `ServiceError`, and `EngineError` for two addresses of which
-    one has no such server.
+    one has no such server, or layers in place of edits.
     """
     if not edit_url:
         one = _ask(url, token, patience_s)
@@ -122,6 +122,8 @@ def find_models(url: str, edit_url: str, token: str, patience_s: float = PATIENC
     layered = _ask(url, token, patience_s) if url else None
     if edit is None or (url and layered is None):
         raise EngineError("url and edit_url are for two servers of one model each: leave edit_url out for a service.")
+    if edit.has_layers:
+        raise EngineError("edit_url is a server of Qwen-Image-Layered: set it as url.")
     return Models(layered, edit)
 
 
@@ -320,9 +322,9 @@ class OpenAIImagesPipeline:
                 error, wait_s = ServiceError(UNREACHABLE, temporary=True), 1.0
             except httpx2.TimeoutException:
                 late = (
-                    f"The server has not answered within {self._timeout_s:g} s: try fewer steps, or a larger timeout_s."
+                    f"The server has not answered within {self._timeout_s:g} s: take fewer steps, or raise timeout_s."
                 )
-                raise ServiceError(late, temporary=True) from None
+                raise ServiceError(late) from None
             except httpx2.TransportError:
                 raise ServiceError("The server broke the connection during the run.", temporary=True) from None
             else:
