@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
 
 from tests.browser.seeds import Seeds
-from tests.browser.studio import Studio
+from tests.browser.studio import BUTTONS, Studio
 from tests.kit.forks import Process
 from tests.kit.service import OWN_PIPELINE, Service, serve
 
@@ -57,6 +57,7 @@ def browser() -> Iterator[Browser]:
                 "The browser tests need Chromium: install it (`apt-get install chromium` or "
                 "`playwright install chromium`) or name one with CHROMIUM=/path/to/chromium."
             )
+        playwright.selectors.register("named", BUTTONS)
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
