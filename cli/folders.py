@@ -17,13 +17,12 @@ from cli.upkeep import Config, Engine, Profile, settings_of
 from llm_dit import options
 from llm_dit.decoding.opening import PICTURE_FORMATS
 from llm_dit.errors import DeviceLostError, InputError, LayerFileError, LLMDiTError
-from llm_dit.evaluation import Likeness, compare, mean_of
+from llm_dit.evaluation import Likeness, compare, mean_of, score_of
 from llm_dit.exports.formats import MANIFEST_NAME
 from llm_dit.layer import shows
 from llm_dit.layers import canvas_size, composite
 from llm_dit.options import RunDefaults, bounds, help_of
 from llm_dit.runs import Progress, ProgressCallback
-from llm_dit.score import score_of
 from server import engines
 from server.engines import choose_engine, load_pipeline
 

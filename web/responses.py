@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from llm_dit.color import BLEND_MODES, BlendMode
 from llm_dit.decoding.opening import PICTURE_FORMATS
+from llm_dit.evaluation import Score, Verdict
 from llm_dit.exports.formats import EXPORT_NAMES, ExportName, TextForm, text_forms
 from llm_dit.imports.layer_file import FileKind
 from llm_dit.layer import MAX_LAYERS, Group, KeptLayer, Offset, Scale
@@ -25,7 +26,6 @@ from llm_dit.options import (
     choices,
 )
 from llm_dit.runs import Forward
-from llm_dit.score import Score, Verdict
 from server.jobs.inputs import DecomposeInput, JobInput, JobKind, JobResult
 from server.jobs.job import JobStatus, JobView
 from server.pool.tasks import CutStack, HarmonizedStack, StoredLayer

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from PIL import Image
 
+from llm_dit.evaluation import Score, coverage
 from llm_dit.images import encode_png
 from llm_dit.layer import Box
 from llm_dit.layers import Decomposition
@@ -29,7 +30,6 @@ from llm_dit.options import (
     recipe_of,
 )
 from llm_dit.runs import Forward, LayerPipeline, PreviewCallback, ProgressCallback
-from llm_dit.score import Score, coverage
 from llm_dit.surroundings import Surroundings
 from server.storage.images import ImageStore, address_of
 

@@ -14,12 +14,12 @@ from PIL import Image, ImageChops
 from llm_dit.color import Rgba
 from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.errors import ImageError, InputError
+from llm_dit.evaluation import coverage
 from llm_dit.exports.formats import ExportName, FlatFormat, TextForm, export_flat
 from llm_dit.exports.formats import write_export as export_to
 from llm_dit.images import ImageLimits, bytes_of, encode_png, read_picture, size_of, write_png
 from llm_dit.layer import Box, Groups, KeptLayer, Layer, kept_fields, pixels_within
 from llm_dit.layers import Painting, canvas_of
-from llm_dit.score import coverage
 from llm_dit.surroundings import surroundings_of
 from server.storage.images import ImageStore, disk_full_told
 

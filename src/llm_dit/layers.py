@@ -13,8 +13,8 @@ from PIL import Image
 
 from llm_dit.color import BlendMode, Planes, Rgba, blend
 from llm_dit.errors import InputError
+from llm_dit.evaluation import Score, score_of
 from llm_dit.layer import NO_GROUPS, Box, Group, Groups, GroupSteps, Layer, shows
-from llm_dit.score import Score, score_of
 
 # The arithmetic of compositing: straight 8-bit pixels over premultiplied planes.
 #

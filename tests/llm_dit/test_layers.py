@@ -12,9 +12,9 @@ from PIL import Image
 
 from llm_dit.alpha import resize_layer
 from llm_dit.errors import InputError
+from llm_dit.evaluation import coverage
 from llm_dit.layer import Group, Layer
 from llm_dit.layers import Decomposition, Painting, canvas_size, composite
-from llm_dit.score import coverage
 from tests.llm_dit.images import groups, layers_of_all_kinds, placed_layers, rgba_images
 
 

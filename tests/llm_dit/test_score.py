@@ -6,11 +6,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from llm_dit.errors import InputError
+from llm_dit.evaluation import Score, thinned
 from llm_dit.layers import Decomposition
 from llm_dit.options import NamedBox
 from llm_dit.pipelines.classical import ClassicalPipeline
 from llm_dit.runs import Progress
-from llm_dit.score import Score, thinned
 
 SIZE = (200, 100)
 DISC = (20, 20, 80, 80)

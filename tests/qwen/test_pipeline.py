@@ -28,6 +28,7 @@ from llm_dit.errors import (
     OutOfMemoryError,
     WeightsError,
 )
+from llm_dit.evaluation import thinned
 from llm_dit.options import NamedBox
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen import models
@@ -35,7 +36,6 @@ from llm_dit.qwen.forward import vae
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import Plan
 from llm_dit.runs import Canceled, Progress
-from llm_dit.score import thinned
 from tests.kit.checkpoints import write_checkpoint
 from tests.kit.pictures import difference
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from llm_dit.evaluation import POOR_DB
 from llm_dit.layer import Offset, Scale
 from llm_dit.options import bounds
-from llm_dit.score import POOR_DB
 from server.engines import defaults_of
 from server.settings import load_settings
 from tests.kit.forks import ROOT

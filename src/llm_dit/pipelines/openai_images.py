@@ -21,6 +21,7 @@ from PIL import Image
 
 from llm_dit.client import LONGEST_WAIT_S, PATIENCE_S, UNREACHABLE
 from llm_dit.errors import EditOnlyError, EngineError, ImageError, InputError, OutOfMemoryError, ServiceError
+from llm_dit.evaluation import thinned
 from llm_dit.images import encode_png, read_picture
 from llm_dit.layers import Decomposition
 from llm_dit.names import VOCABULARIES
@@ -49,7 +50,6 @@ from llm_dit.runs import (
     check_aspect,
     check_image,
 )
-from llm_dit.score import thinned
 from llm_dit.surroundings import SurroundingsLike, read_surroundings
 
 logger = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from PIL import Image
 from llm_dit.editing import EditResult
 from llm_dit.editing.region import read_region
 from llm_dit.errors import EditOnlyError, InputError
+from llm_dit.evaluation import thinned
 from llm_dit.full_size import restore
 from llm_dit.layers import Decomposition
 from llm_dit.names import VOCABULARIES
@@ -52,7 +53,6 @@ from llm_dit.runs import (
     model_size,
     restoring,
 )
-from llm_dit.score import thinned
 from llm_dit.surroundings import SurroundingsLike, read_surroundings
 
 
@@ -194,7 +194,7 @@ class QwenImageDiffusersPipeline:
         original size, "restoring" (on the CPU); it may raise to stop the run. `preview` gets previews of every layer,
         at most once a second (`llm_dit.qwen.forward.vae`); they do not affect the result, and its exceptions are
         logged. `regions` are refused. With `layer_num="auto"` the model draws `TRIED_LAYERS`, and empty, invisible and
-        duplicate ones are removed (`llm_dit.score.thinned`).
+        duplicate ones are removed (`llm_dit.evaluation.thinned`).
 
         Raises an `InputError` that names the argument, or an `EngineError`.
         """

@@ -9,7 +9,7 @@ import { atWork } from "../../state/initial.js";
 import { badgeOf } from "../../state/results.js";
 import { createRename } from "../shell/fields.js";
 
-/** A layer that covers less of its own picture is empty: `LEAST` of src/llm_dit/score.py, whose sentence stands above. */
+/** A layer that covers less of its own picture is empty: `LEAST` of src/llm_dit/evaluation.py, whose sentence stands above. */
 const NEAR_EMPTY = 0.0001;
 
 /**
