@@ -25,10 +25,9 @@ from accelerate import init_empty_weights
 from diffusers import QwenImageTransformer2DModel  # pyright: ignore[reportPrivateImportUsage]
 from safetensors.torch import save_file
 
-from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.loading.checkpoints import LAYERED, Checkpoint
 from llm_dit.qwen.loading.loader import CHUNK, THREADS, LoadOptions, _Loader
-from llm_dit.qwen.placement.devices import choose_device, name_device
+from llm_dit.qwen.placement.devices import choose_device, free_memory, name_device
 from tests.kit.full_size import full_transformer
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"

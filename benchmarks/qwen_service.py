@@ -29,9 +29,8 @@ from transformers import Qwen2VLImageProcessorPil
 
 from benchmarks.qwen_reading import drop_cache
 from llm_dit.images import encode_png
-from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.loading.checkpoints import EDIT, LAYERED
-from llm_dit.qwen.placement.devices import choose_device, name_device
+from llm_dit.qwen.placement.devices import choose_device, free_memory, name_device
 from tests.kit.checkpoints import make_scheduler, make_tokenizer, model_index, write_checkpoints
 from tests.kit.full_size import full_text_encoder, full_transformer, full_vae
 from tests.kit.running import Running, running

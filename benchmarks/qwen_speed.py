@@ -35,7 +35,6 @@ from torch import nn
 from transformers import Qwen2VLImageProcessorPil
 
 from benchmarks.qwen_placement import peak_gb, size_of, synchronize
-from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.forward import quantized
 from llm_dit.qwen.forward.graphs import Recordings
 from llm_dit.qwen.forward.operations import MANY
@@ -53,7 +52,7 @@ from llm_dit.qwen.forward.vae import SingleFrameVae
 from llm_dit.qwen.loading.checkpoints import is_in_fp8
 from llm_dit.qwen.loading.loader import ImageProcessor
 from llm_dit.qwen.loading.single_file import PACKED
-from llm_dit.qwen.placement.devices import choose_device, forget_peak, name_device
+from llm_dit.qwen.placement.devices import choose_device, forget_peak, free_memory, name_device
 from llm_dit.qwen.placement.placing import Pair, _part
 from llm_dit.qwen.placement.swapping import tensors_of
 from llm_dit.qwen.sampling.encoding import Writer, recorder_of

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from llm_dit.layers import Decomposition
-from llm_dit.qwen.failures import named_failures
-from llm_dit.qwen.placement.devices import choose_device, device_memory
+from llm_dit.qwen.placement.devices import choose_device, device_memory, named_failures
 from llm_dit.qwen.sampling.running import check_finite
 from llm_dit.runs import PipelineStatus, Progress, ProgressCallback
 from tests.kit.stand_in import RecordedPipeline

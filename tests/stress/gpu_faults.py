@@ -58,7 +58,7 @@ class GpuPipeline:
     ) -> Image.Image:
         import torch
 
-        from llm_dit.qwen.failures import named_failures
+        from llm_dit.qwen.placement.devices import named_failures
 
         progress(Progress(phase="stepping", step=0, total=1))
         with named_failures():

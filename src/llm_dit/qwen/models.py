@@ -14,7 +14,6 @@ from llm_dit.errors import InputError
 from llm_dit.options import QWEN_IMAGE, Source, Speed
 from llm_dit.qwen.diagnosis import editor_at
 from llm_dit.qwen.editors import EDITORS, Editor
-from llm_dit.qwen.failures import free_memory, named_failures
 from llm_dit.qwen.forward.adapters import Adapters
 from llm_dit.qwen.forward.tools import describe_plain
 from llm_dit.qwen.forward.transformer import forward_of
@@ -51,8 +50,10 @@ from llm_dit.qwen.placement.devices import (
     describe_forward,
     device_memory,
     forget_peak,
+    free_memory,
     measure_machine,
     name_device,
+    named_failures,
     peak_memory,
     weigh,
 )

@@ -21,8 +21,8 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import tqdm
 
 from llm_dit.errors import DiskFullError, DownloadError, WeightsError
-from llm_dit.qwen.failures import named_failures
 from llm_dit.qwen.loading.loras import only_file
+from llm_dit.qwen.placement.devices import named_failures
 from llm_dit.runs import Progress, ProgressCallback
 
 # Never a pickle, never code: other files of a checkpoint are not downloaded.

@@ -31,7 +31,6 @@ from transformers import (
 
 from llm_dit.errors import WeightsError
 from llm_dit.qwen.editors import EDITORS
-from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.forward.quantized import (
     FP8,
     Fp8Linear,
@@ -45,7 +44,7 @@ from llm_dit.qwen.forward.transformer import Transformer
 from llm_dit.qwen.forward.vae import SingleFrameVae
 from llm_dit.qwen.loading.checkpoints import Checkpoint, StoredTensor, TransformerFile, is_modulation
 from llm_dit.qwen.loading.single_file import PACKED, stays_packed
-from llm_dit.qwen.placement.devices import Quantization, can_be_fp8, quantization_configs
+from llm_dit.qwen.placement.devices import Quantization, can_be_fp8, free_memory, quantization_configs
 from llm_dit.runs import Progress, ProgressCallback
 
 

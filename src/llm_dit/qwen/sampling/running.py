@@ -14,11 +14,11 @@ from PIL import Image
 from llm_dit.errors import InputError, NonFiniteOutputError
 from llm_dit.options import Speed
 from llm_dit.qwen.editors import Editor
-from llm_dit.qwen.failures import OUT_OF_RANGE
 from llm_dit.qwen.forward.tools import describe_plain
 from llm_dit.qwen.forward.transformer import Branch, Shapes, forward_of, is_fused
 from llm_dit.qwen.forward.vae import Previews
 from llm_dit.qwen.loading.loras import Schedule
+from llm_dit.qwen.placement.devices import OUT_OF_RANGE
 from llm_dit.qwen.sampling.encoding import Encodings
 from llm_dit.runs import Forward, Progress, ProgressCallback
 
