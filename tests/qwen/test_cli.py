@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 from cli.commands import app
 from llm_dit import Layer, export
 from llm_dit.qwen.loading.checkpoints import EDIT_MODEL, LAYERED_MODEL
+from server import engines
 from tests.kit.hub import serve
 from tests.kit.service import qwen_environment
 
@@ -81,10 +82,12 @@ def test_what_is_not_valid_is_one_line_and_an_exit_code(checkpoints: Path, scene
 
 
 def fetch_qwen(folder: Path, *more: str, **environment: str) -> Result:
-    """Get Qwen-Image into a cache of its own, with the programs of that folder alone."""
+    """Get Qwen-Image into a cache of its own, with the programs of that folder alone, where there is no accelerator."""
     around = {"HF_HUB_CACHE": str(folder / "hub"), "PATH": str(folder)} | environment
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
+        # Torch is asked in a process of its own (tests/server/test_engines.py), which takes seconds.
+        patch.setattr(engines, "_accelerator", lambda: False)
         patch.chdir(folder)
         return CliRunner().invoke(app, ["models", "fetch", "--qwen", *more], env=around)
 
