@@ -1,4 +1,4 @@
-"""Reads the layers of SVG drawings, as Inkscape, Illustrator, Figma and `exports/svg.py` write them.
+"""Reads the layers of SVG drawings, as Inkscape, Illustrator, Figma and `exports/formats.py` write them.
 
 https://www.w3.org/TR/SVG2/. Inkscape's layers become layers and groups. In other drawings each group directly below the
 root is a layer, a group of only groups is a group of layers, and adjacent shapes together are a layer. Resvg draws each
