@@ -16,8 +16,8 @@ from llm_dit.classical import peeling
 from llm_dit.classical.layering.lifting import closed_form, fill_behind
 from llm_dit.classical.seeing import networks, subject
 from llm_dit.classical.seeing.letters import find_letters
+from llm_dit.classical.seeing.networks import TextLine, find_text, spaced
 from llm_dit.classical.seeing.subject import find_subject
-from llm_dit.classical.seeing.text import TextLine, find_text, spaced
 from llm_dit.classical.seeing.things import find_things
 from llm_dit.errors import EngineError
 from llm_dit.layers import Decomposition, Layer, composite

@@ -13,7 +13,7 @@ from llm_dit.classical.layering.lifting import BAND, closed_form, continued, fil
 from llm_dit.classical.layering.paint import Plan, matte, paint
 from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Mask, Report, box_of, depth, grown, window_around
 from llm_dit.classical.seeing.letters import find_letters, find_shadow
-from llm_dit.classical.seeing.text import find_text, spaced
+from llm_dit.classical.seeing.networks import find_text, spaced
 from llm_dit.classical.seeing.things import find_things
 from llm_dit.classical.selecting import select
 from llm_dit.errors import InputError

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.classical.seeing.text import UPRIGHT, TextLine, find_text, spaced
+from llm_dit.classical.seeing.networks import UPRIGHT, TextLine, find_text, spaced
 from llm_dit.color import Rgb
 
 Mask = NDArray[np.bool_]
