@@ -23,6 +23,7 @@ from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
 
@@ -33,7 +34,7 @@ from server.errors import ClusterError, Failure, PipelineError, WorkerLostError
 from server.processes import take_standard_streams
 from server.settings import RaySettings, Settings, load_settings
 from server.storage.images import ImageStore
-from server.telemetry import LogFormat, configure
+from server.telemetry import Concealed, LogFormat, configure
 from server.worker.process import carry_out, load_failure
 from server.worker.supervisor import (
     LEAVE_S,
@@ -61,6 +62,10 @@ UNREACHABLE = (
 )
 REFUSED = "The Ray cluster refuses this service, which has not the cluster's token: see docs/security.md."
 NO_CLUSTER = "No Ray cluster runs on this machine: start one with `ray start`, or set address under [default.ray]."
+REPLACED = (
+    "Another service has replaced the replicas of this one: give one of them another application under "
+    "[default.ray], then restart this one."
+)
 NOT_DEPLOYED = "The replicas of the engine cannot start: the log of Ray Serve has the reason."
 SAID = "llm-dit: "
 """Marks the public reason in the message of a replica that cannot start."""
@@ -187,14 +192,15 @@ class Replica:
                 steps_s.append(loop.time() - since)
                 usual_s = max(self._plan.stall_s, 10 * statistics.median(steps_s[-50:]))
                 limit_s = self._plan.load_s if event.progress.is_loading else usual_s
-            if isinstance(event, Failed):
-                if event.failure.name == DeviceLostError.__name__:
-                    _die("lost its device")  # another replica runs the job
-                short = event.failure.name == OutOfMemoryError.__name__
-                self._short_of_memory = self._short_of_memory + 1 if short else 0
+            if not isinstance(event, Outcome):
+                yield event
+                continue
+            failure = event.failure.name if isinstance(event, Failed) else ""
+            if failure == DeviceLostError.__name__:
+                _die("lost its device")  # another replica runs the job
+            self._short_of_memory = self._short_of_memory + 1 if failure == OutOfMemoryError.__name__ else 0
             yield event
-            if isinstance(event, Outcome):
-                return
+            return
 
     async def _see_it_stop(self, run: Future[None]) -> None:
         _, going_on = await asyncio.wait({asyncio.wrap_future(run)}, timeout=self._plan.cancel_s)
@@ -237,7 +243,10 @@ def deployment(pipeline: str, plan: Plan) -> tuple[str, Any]:
 
 
 def _name(pipeline: str, plan: Plan) -> str:
-    return f"pipeline-{hashlib.sha256(json.dumps([pipeline, asdict(plan)], sort_keys=True).encode()).hexdigest()[:8]}"
+    """Return the same name for what makes the same replicas, by whatever address a service reaches them."""
+    ray = {name: value for name, value in plan.ray.items() if name not in {"address", "application"}}
+    content = json.dumps([version("llm-dit"), pipeline, asdict(plan) | {"ray": ray}], sort_keys=True)
+    return f"pipeline-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
 def application(_: Mapping[str, str]) -> Any:
@@ -263,7 +272,8 @@ class Door:
         self._loop = asyncio.get_running_loop()
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._status = PipelineStatus(models=(), has_edit_model=False, device="Ray")
-        self._replicas = 0
+        self._replicas: int | None = 0
+        """The number of running replicas; None once another service has replaced them."""
         self._ray: Any = None
         self._serve: Any = None
         self._handle: Any = None
@@ -280,19 +290,23 @@ class Door:
         self._handle = self._serve.get_deployment_handle(name, self._settings.application)
         with suppress(TimeoutError):  # all replicas may be at work for a service that has ended
             self._status = await asyncio.wait_for(_result(self._handle.describe.remote()), ANSWER_S)
+        self._tell_replicas()
         self._send(Loaded(status=self._shown()))
         while True:
-            self._replicas = await self._count(name)
-            self._send(Scaled(status=self._shown(), replicas=self._replicas))
             await asyncio.sleep(LOOK_S)
+            self._replicas = await self._count(name)
+            self._tell_replicas()
+
+    def _tell_replicas(self) -> None:
+        self._send(Scaled(status=self._shown(), replicas=self._replicas or 0))
 
     def _send(self, event: Event) -> None:
         self._events.write(pack(event))
         self._events.flush()
 
     def _shown(self) -> PipelineStatus:
-        device = f"{self._replicas} × {self._status.device}" if self._replicas > 1 else self._status.device
-        return replace(self._status, device=device)
+        number = self._replicas or 0
+        return replace(self._status, device=f"{number} × {self._status.device}" if number > 1 else self._status.device)
 
     def _connect(self) -> None:
         address = self._settings.address
@@ -340,20 +354,23 @@ class Door:
                 logger.error("the replicas cannot start: %s", "; ".join(messages))
                 said = [text.partition(SAID)[2].splitlines()[0] for text in messages if SAID in text]
                 raise EngineError(said[0] if said else NOT_DEPLOYED)
-            self._send(Stepped(progress=Progress(phase="loading", step=running, total=self._settings.min_replicas)))
+            self._send(Stepped(progress=Progress(phase="loading", step=0, total=self._settings.min_replicas)))
             await asyncio.sleep(LOOK_S)
         self._replicas = running
         return name
 
-    async def _count(self, name: str) -> int:
-        """Return the number of running replicas; ends this process if the cluster does not answer."""
+    async def _count(self, name: str) -> int | None:
+        """Return the number of running replicas, or None without such a deployment.
+
+        Ends this process if the cluster does not answer.
+        """
         try:
             status = await asyncio.wait_for(asyncio.to_thread(self._serve.status), ANSWER_S)
             found = status.applications[self._settings.application].deployments.get(name)
         except Exception as error:  # noqa: BLE001 - a cluster has many ways to be gone, all with the same remedy
             logger.error("the Ray cluster does not answer: %s", type(error).__name__)
             os._exit(1)
-        return 0 if found is None else found.replica_states.get("RUNNING", 0)
+        return None if found is None else found.replica_states.get("RUNNING", 0)
 
     def _listen(self) -> None:
         while (command := read_command(self._commands)) is not None:
@@ -392,13 +409,15 @@ class Door:
         except LLMDiTError as error:
             outcome = Failed(job_id=command.job_id, failure=Failure.of(error), status=self._shown())
         except Exception as error:
-            logger.error("job %s failed in Ray", command.job_id, exc_info=error)
+            logger.error("job %s failed in Ray", command.job_id, exc_info=Concealed.of(error))
             failure = Failure.of(PipelineError(f"Ray failed; the server's log has the reason, under {command.job_id}."))
             outcome = Failed(job_id=command.job_id, failure=failure, status=self._shown())
         self._send(outcome)
 
     async def _outcome(self, command: Run) -> Outcome:
         """Run a job on a replica, and once more if that one ends: the seed is fixed, so the result is the same."""
+        if self._replicas is None:
+            raise EngineError(REPLACED)
         names = command.job_input.pictures
         pictures = {sha256: await asyncio.to_thread(self._store.read, sha256) for sha256 in names}
         lost, pressed = 0, 0

@@ -105,6 +105,10 @@ class Cluster:
         application = SimpleNamespace(status=status, message="", deployments={targets[0]: deployment})
         self._deployed = {"llm-dit": application}
 
+    def replace(self) -> None:
+        """Do as another service with other settings does."""
+        self._deployed["llm-dit"].deployments = {}
+
     def status(self) -> SimpleNamespace:
         return SimpleNamespace(applications=self._deployed)
 
@@ -260,6 +264,21 @@ def test_a_cancel_ends_its_own_job_only(tmp_path: Path, monkeypatch: pytest.Monk
             (tmp_path / "go").touch()
             made, _ = await service.outcome(waits)
             assert isinstance(made, Succeeded)
+
+    asyncio.run(play())
+
+
+def test_a_service_whose_replicas_were_replaced_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_ray, "LOOK_S", 0.0)
+
+    async def play() -> None:
+        cluster = Cluster()
+        async with serving(cluster, tmp_path, monkeypatch) as service:
+            await service.event()
+            cluster.replace()
+            while not isinstance(outcome := (await service.outcome(service.job()))[0], Failed):
+                pass
+            assert "Another service has replaced" in outcome.failure.message
 
     asyncio.run(play())
 

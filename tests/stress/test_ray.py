@@ -23,7 +23,7 @@ import pytest
 from PIL import Image
 
 from scripts.scaling import arrivals, simulate
-from tests.kit.contract import CONTRACT, RUNS, STEPPING
+from tests.kit.contract import CONTRACT, RUNS, STEPPING, decomposes
 from tests.kit.forks import ROOT
 from tests.kit.jobs import DECOMPOSE, metric, start, wait_for, wait_idle
 from tests.kit.pictures import as_data_url, difference, from_data_url, png
@@ -266,6 +266,8 @@ def test_a_replaced_replica_ends_its_job_first(cluster: str, home: Path, tmp_pat
             assert second.post(DECOMPOSE, json={"image": as_data_url(png(Image.new("RGB", (9, 9))))}).status_code == 200
             wait_until(lambda: client.get(job).json()["status"] != "processing", "the end of the job")
             assert client.get(job).json()["status"] == "succeeded"
+        error: Any = wait_for(client, start(client), "failed", "succeeded")["error"]
+        assert "Another service has replaced" in error["message"]
 
 
 PRESSED = """
@@ -310,8 +312,7 @@ def test_a_service_uses_what_kubernetes_has_deployed(cluster: str, home: Path, t
     more = {"LLM_DIT_RAY__APPLICATION": "declared", **OWN_PIPELINE}
     with on_ray(tmp_path, home, cluster, deploy=DECLARED, **more) as service:
         began_at = (tmp_path / "config.toml").stat().st_mtime
-        for holds in RUNS:
-            holds(service.url)
+        decomposes(service.url)
     environment = os.environ | READY | {"HOME": str(home), "RAY_AUTH_MODE": "token"}
     asked = [sys.executable, "-c", LAST_DEPLOYED, cluster]
     told = subprocess.run(asked, env=environment, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
