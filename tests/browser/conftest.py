@@ -57,7 +57,7 @@ def browser() -> Iterator[Browser]:
                 "The browser tests need Chromium: install it (`apt-get install chromium` or "
                 "`playwright install chromium`) or name one with CHROMIUM=/path/to/chromium."
             )
-        playwright.selectors.register("named", BUTTONS)
+        playwright.selectors.register("named", BUTTONS, content_script=True)
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
