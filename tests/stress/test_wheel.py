@@ -9,13 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
 
-from tests.browser.conftest import FLAGS, PATIENCE_MS, chromium_path
-from tests.browser.studio import Studio
 from tests.kit.contract import CONTRACT
 from tests.kit.forks import ROOT
-from tests.kit.pictures import png, square
 from tests.kit.running import ADDRESS, ended
 from tests.kit.service import connect
 from tests.kit.waiting import wait_until
@@ -57,15 +53,13 @@ def url(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.Te
     install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     pins = ["--constraint", str(ROOT / "requirements/base.txt"), str(wheel)]
     subprocess.run([str(folder / "env/bin/python"), *install, *pins], check=True)
+    llm_dit = str(folder / "env/bin/llm-dit")
+    subprocess.run([llm_dit, "models", "fetch"], cwd=folder, check=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LLM_DIT_", "PYTHON"))}
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(folder / "env/bin/llm-dit"), "serve", "--port", "0"],
-            cwd=folder,
-            env=inherited,
-            stdout=output,
-            stderr=output,
+            [llm_dit, "serve", "--port", "0"], cwd=folder, env=inherited, stdout=output, stderr=output
         )
     with ended(process):
         wait_until(lambda: process.poll() is not None or ADDRESS.search(log.read_text()), "the address of the page")
@@ -74,7 +68,9 @@ def url(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.Te
         address = f"http://127.0.0.1:{found[1]}"
         with connect(address) as client:
             wait_until(lambda: client.get("/readyz").status_code == 200, "/readyz")
+        subprocess.run([llm_dit, "health", "--port", found[1]], cwd=folder, check=True)
         yield address
+    assert process.returncode == 0
 
 
 @pytest.mark.timeout(0)
@@ -84,22 +80,7 @@ def test_the_wheel_keeps_the_contract(url: str) -> None:
 
 
 @pytest.mark.timeout(0)
-def test_the_wheel_serves_the_page(url: str, tmp_path: Path) -> None:
-    picture = tmp_path / "square.png"
-    image = square(160)
-    image.paste("orange", (40, 40, 110, 110))
-    picture.write_bytes(png(image))
-    expect.set_options(timeout=PATIENCE_MS)
-    with sync_playwright() as playwright:
-        path = chromium_path() or playwright.chromium.executable_path
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        studio = Studio(browser.new_context(accept_downloads=True, reduced_motion="reduce"), url)
-        studio.open()
-        studio.choose(picture)
-        studio.decompose(layers=2)
-        studio.edit("Background", "make it darker")
-        studio.button("Replace layer").click()
-        expect(studio.rows.last).to_contain_text("v2")
-        studio.wait_until_saved()
-        studio.assert_clean()
-        browser.close()
+def test_the_wheel_serves_the_page(url: str) -> None:
+    journey = [sys.executable, "-m", "pytest", str(ROOT / "tests/browser/test_journey.py")]
+    done = subprocess.run(journey, cwd=ROOT, env=os.environ | {"TEST_SERVICE": url}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
