@@ -83,6 +83,15 @@ def test_a_thing_in_its_place_that_has_its_colors_stays_byte_for_byte() -> None:
     assert made[1].image.tobytes() == stack[1].image.tobytes()
 
 
+def test_a_flat_layer_does_not_vanish_in_the_color_around_it() -> None:
+    for seed in range(423, 427):
+        ground = np.full((200, 300, 3), 0.55) * (0.9, 1, 1.05) + np.random.default_rng(seed).normal(
+            0, 0.01, (200, 300, 3)
+        )
+        stack = [as_layer(ground), as_layer(np.full((80, 90, 3), 0.7), oval(90, 80), x=100, y=50)]
+        assert harmonize(stack, 1)[1].image.tobytes() == stack[1].image.tobytes()
+
+
 def test_one_mark_like_one_in_the_picture_is_not_the_same_thing() -> None:
     mark = np.asarray(oval(24, 16), float)[..., None] / 255
     ground, part = np.full((240, 320, 3), 0.15), np.full((90, 110, 3), 0.93)

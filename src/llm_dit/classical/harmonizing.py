@@ -47,6 +47,9 @@ MATCHED = (-1.0, -0.6)
 the second fully."""
 GAINED = (1.0, 1.8)
 """The gain in log-likelihood: up to the first nothing changes, from the second the full change is applied."""
+VARIED = (0.006, 0.012)
+"""The standard deviation of the layer's colors: up to the first nothing changes, because one color fits any other of
+the surroundings, and a flat drawing would vanish in them."""
 USUAL_REACH = (1.0, 1.4)
 """The largest part of a change, in standard deviations: up to the first it is applied fully, from the second not at
 all, because matches with unrelated colors usually need large changes."""
@@ -124,6 +127,7 @@ def harmonize_layer(layer: Image.Image, surroundings: SurroundingsLike) -> Harmo
     gained = matched + _likelihood(chance, near) - _likelihood(chance, own)
     reach = float(np.abs(change / USUAL).max())
     strength = _ramp(matched, MATCHED) * _ramp(gained, GAINED) * (1 - _ramp(reach, USUAL_REACH))
+    strength *= _ramp(float(own.std(0).mean()), VARIED)
     if strength == 0:
         return Harmony(image=image, strength=0.0)
     return Harmony(image=_colored(image, changed(as_float(image)[..., :3], change * strength)), strength=strength)
