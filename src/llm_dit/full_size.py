@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from llm_dit.alpha import Plane, as_float, resize_layer, spread
-from llm_dit.classical.layering.order import settle_colors
+from llm_dit.classical.layering.paint import settle_colors
 
 Report = Callable[[int, int], None]
 """Called with the finished and the total number of parts; an exception ends the work."""

@@ -8,9 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.classical.layering.find import Found, find_groups, find_surfaces, is_scene, sweep, thin_out
-from llm_dit.classical.layering.order import complete, fills_frame, settle_alpha, settle_colors, stack_order
-from llm_dit.classical.layering.paint import Halo, Plan, matte, paint, tidy
+from llm_dit.classical.layering.find import (
+    Found,
+    complete,
+    fills_frame,
+    find_groups,
+    find_surfaces,
+    is_scene,
+    stack_order,
+    sweep,
+    thin_out,
+)
+from llm_dit.classical.layering.paint import Halo, Plan, matte, paint, settle_alpha, settle_colors, tidy
 from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Report, Sketch, boxes, depth, draw_sketch
 from llm_dit.classical.layering.separate import allot, separate, show_each, with_pieces
 from llm_dit.classical.layering.soft import find_halo
