@@ -99,8 +99,14 @@ if podman exec "$name" touch /app/file 2>/dev/null; then fail "the root can be w
 podman exec "$name" sh -c 'grep -E "^(Uid|Gid|Groups|CapEff|CapPrm|NoNewPrivs)" /proc/1/status'
 podman exec "$name" llm-dit doctor | tail -1
 
-step "Decompose over HTTP"
+step "The HTTP contract"
 decompose
+PYTHONPATH=. .venv/bin/python -c "
+import sys
+from tests.kit.contract import CONTRACT
+for holds in CONTRACT:
+    holds(sys.argv[1])
+print(len(CONTRACT), 'parts hold')" "$url"
 
 step "The page in a browser"
 TEST_SERVICE=$url .venv/bin/pytest tests/browser/test_journey.py
