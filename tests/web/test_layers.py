@@ -256,6 +256,7 @@ def test_what_runs_here_is_told(client: httpx.Client) -> None:
         "any_size": True,
         "references": 0,
         "photographs": "subject",
+        "reports_steps": True,
     }
     assert client.get("/api/qwen-image/edit-status").json()["available"] is True
     assert client.get("/livez").json() == {"status": "alive"}
