@@ -46,9 +46,9 @@ def chromium_path() -> str | None:
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
-# Not for the whole session: while Playwright is at work, no other test could run an event loop of its own.
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Run the browser, which finds buttons as `Studio` asks for them."""
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         path = chromium_path() or playwright.chromium.executable_path
@@ -61,6 +61,13 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+# Not for the whole session: while Playwright is at work, no other test could run an event loop of its own.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
 
 
 OPEN: list[Studio] = []

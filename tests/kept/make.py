@@ -10,16 +10,15 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import httpx
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import FLAGS, PATIENCE_MS, chromium_path
+from tests.browser.conftest import chromium
 from tests.browser.studio import Studio
 from tests.kit.pictures import as_data_url, png
 from tests.kit.service import Service, serve
@@ -42,9 +41,9 @@ def main() -> None:
         kept.mkdir()
         poster = draw_poster(folder / "poster.png")
         with serve(folder / "service", environment=STOP_AT_ONCE) as service:
-            with browser() as chromium:
-                work_in_english(chromium, service, poster)
-                work_in_chinese(chromium, service, draw_poster(folder / "海报.png"))
+            with chromium() as browser:
+                work_in_english(browser, service, poster)
+                work_in_chinese(browser, service, draw_poster(folder / "海报.png"))
             with service.connect() as client:
                 delete_a_copy(client)
                 keep_files(client, kept)
@@ -71,19 +70,9 @@ def draw_poster(path: Path) -> Path:
     return path
 
 
-@contextlib.contextmanager
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=PATIENCE_MS)
-    with sync_playwright() as playwright:
-        path = chromium_path() or playwright.chromium.executable_path
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-def work_in_english(chromium: Browser, service: Service, poster: Path) -> None:
+def work_in_english(browser: Browser, service: Service, poster: Path) -> None:
     """A project with versions, a failed try, a blend mode, places, a group, a past and a step that was undone."""
-    context = chromium.new_context(locale="en-US")
+    context = browser.new_context(locale="en-US")
     studio, page = Studio(context, service.url), context.pages[0]
     studio.open()
     studio.choose(poster)
@@ -112,8 +101,8 @@ def work_in_english(chromium: Browser, service: Service, poster: Path) -> None:
     context.close()
 
 
-def work_in_chinese(chromium: Browser, service: Service, poster: Path) -> None:
-    context = chromium.new_context(locale="zh-CN")
+def work_in_chinese(browser: Browser, service: Service, poster: Path) -> None:
+    context = browser.new_context(locale="zh-CN")
     studio, page = Studio(context, service.url), context.pages[0]
     studio.open()
     page.locator(".welcome input[type=file]").first.set_input_files(poster)

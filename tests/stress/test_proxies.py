@@ -20,9 +20,9 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from tests.browser.conftest import FLAGS, OTHER_NAME, PATIENCE_MS, chromium_path
+from tests.browser.conftest import OTHER_NAME, PATIENCE_MS, chromium
 from tests.browser.studio import Studio
 from tests.kit.forks import ROOT
 from tests.kit.jobs import ASYNC, DECOMPOSE, fields
@@ -262,9 +262,7 @@ def test_nobody_chooses_the_address_that_counts(client: httpx.Client) -> None:
 def test_the_page_works_below_the_path(proxy: Proxy, tmp_path: Path) -> None:
     picture = tmp_path / "shapes.png"
     Image.new("RGB", (240, 180), "orange").save(picture)
-    expect.set_options(timeout=PATIENCE_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+    with chromium() as browser:
         context = browser.new_context(
             ignore_https_errors=True,
             extra_http_headers={"Authorization": f"Bearer {TOKEN}"},
@@ -282,4 +280,3 @@ def test_the_page_works_below_the_path(proxy: Proxy, tmp_path: Path) -> None:
         expect(studio.rows).to_have_count(2)
         studio.wait_for_paint()
         studio.assert_clean()
-        browser.close()
