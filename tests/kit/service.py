@@ -83,7 +83,8 @@ def serve(
     log.unlink(missing_ok=True)
     process = begin(
         "uvicorn",
-        [app, "--port", "0", "--timeout-graceful-shutdown", "5", "--no-proxy-headers"],
+        # `llm-dit serve` uses h11, too; where httptools is installed, as with the extra `ray`, uvicorn would prefer it.
+        [app, "--port", "0", "--timeout-graceful-shutdown", "5", "--no-proxy-headers", "--http", "h11"],
         cwd=ROOT,
         environment=inherited | settings | dict(environment or {}),
         out=log,
