@@ -86,7 +86,9 @@ def test_the_end_of_a_long_run_is_told_to_who_looks_elsewhere(
     def run(*before_its_end: str, prompt: str = "wait") -> None:
         page.get_by_label("Describe the picture").fill(prompt)
         studio.decompose_button.click()
-        expect(page.locator(".job-bar")).to_contain_text(re.compile(r"step \d+ of \d+"))
+        work = page.locator(".job-work")
+        expect(work).to_be_visible()  # while it is hidden it has the words of the last job
+        expect(work).to_contain_text(re.compile(r"step \d+ of \d+"))
         for script in before_its_end:
             page.evaluate(script)
         (stepping.folder / "go").touch()
