@@ -96,14 +96,15 @@ def read_psd(file: IO[bytes], limits: FileLimits) -> LayerFile:
     def layers() -> Iterator[Layer]:
         if not psd.records:
             yield Layer(image=reader.merged(), name="Background")
-        compare = psd.records and psd.has_merged and size == canvas
-        comparison = _Comparison(canvas)
+        # A warning says already that the layers may look different.
+        comparison = _Comparison(canvas) if psd.records and psd.has_merged else None
         for entry, label in zip(entries, labels, strict=True):
             layer = _layer(entry, label, reader, warnings)
-            comparison.add(layer)
+            if comparison and not warnings:
+                comparison.add(layer)
             yield layer
             del layer
-        if compare and not warnings and comparison.differs(reader, groups):
+        if comparison and not warnings and comparison.differs(reader, groups):
             warn(warnings, DIFFERS)
 
     # A loop's variable would keep a large layer until the next one is ready.
