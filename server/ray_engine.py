@@ -15,7 +15,6 @@ import logging
 import os
 import signal
 import socket
-import statistics
 import sys
 import threading
 import traceback
@@ -43,6 +42,7 @@ from server.worker.supervisor import (
     Failed,
     Loaded,
     LoadFailed,
+    Pace,
     Previewed,
     Run,
     Scaled,
@@ -181,7 +181,8 @@ class Replica:
     async def _heard(
         self, events: asyncio.Queue[Stepped | Previewed | Outcome]
     ) -> AsyncIterator[Stepped | Previewed | Outcome]:
-        limit_s, steps_s, loop = self._plan.stall_s, list[float](), asyncio.get_running_loop()
+        limit_s, pace = self._plan.stall_s, Pace(self._plan.stall_s, self._plan.load_s)
+        loop = asyncio.get_running_loop()
         while True:
             since = loop.time()
             try:
@@ -189,9 +190,7 @@ class Replica:
             except TimeoutError:
                 _die(f"made no progress for {limit_s:.0f} s")
             if isinstance(event, Stepped):
-                steps_s.append(loop.time() - since)
-                usual_s = max(self._plan.stall_s, 10 * statistics.median(steps_s[-50:]))
-                limit_s = self._plan.load_s if event.progress.is_loading else usual_s
+                limit_s = pace.after(event.progress, loop.time() - since)
             if not isinstance(event, Outcome):
                 yield event
                 continue

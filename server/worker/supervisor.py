@@ -9,7 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -144,12 +144,27 @@ ShowPreview = Callable[[int, bytes], None]
 class Watch:
     """Seconds without progress after which a process counts as hung, in a run and while it loads.
 
-    A run gets at least ten times the median of its steps. With `run_s` None runs are not watched: those of several
-    jobs at once must not end together.
+    `Pace` gives a run of long steps more. With `run_s` None runs are not watched: those of several jobs at once must
+    not end together.
     """
 
     run_s: float | None
     load_s: float
+
+
+class Pace:
+    """Tells how long a run may take for its next step: `run_s`, or ten times the median of its last steps if that is
+    longer, or `load_s` while a model loads; all in seconds."""
+
+    def __init__(self, run_s: float, load_s: float) -> None:
+        self._run_s, self._load_s = run_s, load_s
+        self._steps_s: deque[float] = deque(maxlen=50)
+
+    def after(self, progress: Progress, took_s: float) -> float:
+        if progress.is_loading:
+            return self._load_s
+        self._steps_s.append(took_s)
+        return max(self._run_s, 10 * statistics.median(self._steps_s))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -159,7 +174,8 @@ class _Running:
     outcome: asyncio.Future[JobResult]
     on_progress: Callable[[Progress], None]
     on_preview: ShowPreview | None
-    steps_s: deque[float] = field(default_factory=lambda: deque(maxlen=50))
+    pace: Pace | None
+    """None if the run is not watched."""
 
 
 class Worker:
@@ -249,11 +265,15 @@ class Worker:
         """
         if self.ending:
             raise WorkerLostError(LOST)
+        run_s = self._watch.run_s
         run = _Running(
-            outcome=asyncio.get_running_loop().create_future(), on_progress=on_progress, on_preview=on_preview
+            outcome=asyncio.get_running_loop().create_future(),
+            on_progress=on_progress,
+            on_preview=on_preview,
+            pace=None if run_s is None else Pace(run_s, self._watch.load_s),
         )
         self._runs[job_id] = run
-        self._be_patient(self._watch.run_s)
+        self._be_patient(run_s)
         self._send(Run(job_id=job_id, job_input=job_input, previews=on_preview is not None))
         return await run.outcome
 
@@ -355,12 +375,8 @@ class Worker:
                 self._finish(event).set_exception(Canceled())
 
     def _step(self, run: _Running, progress: Progress) -> None:
-        if self._watch.run_s is not None:
-            if progress.is_loading:
-                self._be_patient(self._watch.load_s)
-            else:
-                run.steps_s.append(time.monotonic() - self._heard)
-                self._be_patient(max(self._watch.run_s, 10 * statistics.median(run.steps_s)))
+        if run.pace is not None:
+            self._be_patient(run.pace.after(progress, time.monotonic() - self._heard))
         run.on_progress(progress)
 
     def _finish(self, event: Succeeded | Failed | Stopped) -> asyncio.Future[JobResult]:
