@@ -26,9 +26,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.clipart import collect
-from llm_dit.alpha import Plane, join
+from llm_dit.alpha import LUMA, Plane, join
 from llm_dit.classical.harmonizing import harmonize
-from llm_dit.classical.recovering import LUMA
 from llm_dit.layer import Layer
 from tests.kit.report import write_report
 

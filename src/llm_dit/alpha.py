@@ -12,6 +12,8 @@ from llm_dit.color import Rgb
 
 Plane = NDArray[Any]
 """A picture as floats, 0–1: (height, width), or (height, width, channels)."""
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""The weights of red, green and blue in a color's luminance (ITU-R BT.601)."""
 
 
 def restore_alpha(rgb: Image.Image, alpha: Image.Image) -> Image.Image:
@@ -90,6 +92,11 @@ def to_image(values: Plane) -> Image.Image:
 def join(colors: Plane, alpha: Plane) -> Image.Image:
     """Return an RGBA image from straight colors (height, width, 3) and alpha (height, width)."""
     return to_image(np.concatenate([colors, alpha[..., None]], -1))
+
+
+def on_ground(colors: Plane, alpha: Plane, ground: Plane | float) -> Plane:
+    """Return what straight colors (height, width, 3) with alpha (height, width) look like on a background."""
+    return colors * alpha[..., None] + ground * (1 - alpha[..., None])
 
 
 # The background on which a layer is shown: its color, what a model made of it, and its removal.

@@ -6,11 +6,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from llm_dit.alpha import Plane, as_float
+from llm_dit.alpha import LUMA, Plane, as_float
 from llm_dit.layer import Box
 from llm_dit.surroundings import Surroundings
-
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 # The search: the layer's detail, which a change of color and light keeps, is looked for in the picture.
 

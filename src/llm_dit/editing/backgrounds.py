@@ -17,6 +17,7 @@ from llm_dit.alpha import (
     join,
     key_on,
     measure_plate_error,
+    on_ground,
     resize_layer,
     restore_alpha,
     spread,
@@ -113,7 +114,7 @@ class ContextCanvas(EditCanvas):
         plate = (ground + _carried_on(residual, kept)).astype(np.float32)
         key = key_on(picture, self.alpha, plate)
         # Where the result equals the input the old alpha is kept, even if the layer looks like the background.
-        shown = self.colors * self.alpha[..., None] + plate * (1 - self.alpha[..., None])
+        shown = on_ground(self.colors, self.alpha, plate)
         apart = cv2.blur(np.abs(picture - _blurred(shown, blur_px)).max(-1), (5, 5))
         changed = key.changed * (apart / KEPT_GROUND - 1).clip(0, 1)
         alpha = self.alpha * (1 - changed) + key.alpha * changed
@@ -152,10 +153,10 @@ def prepare_context(
     matte = choose_matte(piece, ENOUGH[shape])
     around = as_float(surroundings.within(crop.box, crop.size))
     plain = np.array(matte, np.float32) / np.float32(255)
-    ground = around[..., :3] * around[..., 3:] + plain * (1 - around[..., 3:])
+    ground = on_ground(around[..., :3], around[..., 3], plain)
     colors, alpha = at_size(piece, crop.size)
     return ContextCanvas(
-        image=to_image(colors * alpha[..., None] + ground * (1 - alpha[..., None])),
+        image=to_image(on_ground(colors, alpha, ground)),
         layer=layer,
         crop=crop,
         shape=shape,
@@ -232,7 +233,7 @@ class TransparentCanvas:
         """
         shown, seen = as_float(self.image), as_float(resize_layer(edited.convert("RGBA"), self.image.size))
         weight = cv2.dilate(shown[..., 3], square(AROUND_PX))
-        motion = measure_motion(_on_ground(shown), _on_ground(seen), weight)
+        motion = measure_motion(_on_gray(shown), _on_gray(seen), weight)
         motion = motion if motion.is_certain else Motion()
         colors, alpha = _take_apart(seen, motion)
         return EditResult(
@@ -298,9 +299,8 @@ def prepare_transparent(
     )
 
 
-def _on_ground(picture: Plane) -> Plane:
-    alpha = picture[..., 3:]
-    return picture[..., :3] * alpha + GROUND * (1 - alpha)
+def _on_gray(picture: Plane) -> Plane:
+    return on_ground(picture[..., :3], picture[..., 3], GROUND)
 
 
 def _take_apart(picture: Plane, motion: Motion) -> tuple[Plane, Plane]:

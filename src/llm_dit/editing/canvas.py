@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from llm_dit.alpha import (
+    LUMA,
     Key,
     Plane,
     as_float,
@@ -19,6 +20,7 @@ from llm_dit.alpha import (
     join,
     measure_plate,
     measure_plate_error,
+    on_ground,
     restore_alpha,
     take_out,
     to_image,
@@ -291,9 +293,6 @@ def at_layer_size(edited: Plane, shown: Plane, crop: Crop, layer: Image.Image) -
     return to_image(edited).resize(crop.box_size, Image.Resampling.LANCZOS)
 
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-
-
 def enlarge_with_detail(edited: Plane, shown: Plane, piece: Image.Image) -> Image.Image:
     """Return the edited colors at the size of `piece`, the RGBA layer that was downscaled for the model, as RGB.
 
@@ -370,7 +369,7 @@ def prepare(
     coverage = _strengthen(alpha) if shape == "keep" else alpha
     ground = np.array(matte, np.float32) / np.float32(255)
     return EditCanvas(
-        image=to_image(colors * coverage[..., None] + ground * (1 - coverage[..., None])),
+        image=to_image(on_ground(colors, coverage, ground)),
         layer=layer,
         crop=crop,
         shape=shape,
