@@ -44,8 +44,13 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Return the pipes to the service; other output goes to standard error, and standard input is empty."""
+def become_child() -> tuple[BinaryIO, BinaryIO]:
+    """Ignore Ctrl-C, and return the pipes to the service.
+
+    Other output goes to standard error, and standard input is empty.
+    """
+    # Ctrl-C reaches all processes of the terminal; the service decides which of them end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     commands, events = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with contextlib.closing(os.fdopen(os.open(os.devnull, os.O_RDONLY), "rb")) as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -169,11 +174,8 @@ def _limit(budget: Budget | None) -> None:
 
 
 def main(nice: int) -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches all processes of the terminal; the service decides which of them end
     die_with_parent()
-    tasks, answers = take_standard_streams()
+    tasks, answers = become_child()
     if sys.platform != "win32":
         import resource
 

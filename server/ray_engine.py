@@ -13,7 +13,6 @@ import importlib
 import json
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -30,7 +29,7 @@ from llm_dit.errors import DeviceLostError, EngineError, LLMDiTError, OutOfMemor
 from llm_dit.runs import PipelineStatus, Progress
 from server.engines import Engine, engine_of_service, load_pipeline
 from server.errors import ClusterError, Failure, PipelineError, WorkerLostError
-from server.processes import take_standard_streams
+from server.processes import become_child
 from server.settings import RaySettings, Settings, load_settings
 from server.storage.images import ImageStore
 from server.telemetry import Concealed, LogFormat, configure
@@ -465,9 +464,7 @@ async def _serve(*arguments: Any) -> None:
 
 
 def main(pipeline: str, data_dir: str, log_format: str) -> None:
-    # Ctrl-C reaches all processes of the terminal; the service decides which of them end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    commands, events = take_standard_streams()
+    commands, events = become_child()
     configure(cast(LogFormat, log_format))
     plan = Plan(**json.loads(os.environ.pop(OPTIONS)))
     asyncio.run(_serve(commands, events, ImageStore(Path(data_dir)), pipeline, plan, log_format))

@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import queue
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from llm_dit.runs import Canceled, LayerPipeline, Progress
 from server.engines import load_pipeline
 from server.errors import Failure, PipelineError
 from server.jobs.inputs import Shelf
-from server.processes import die_with_parent, take_standard_streams
+from server.processes import become_child, die_with_parent
 from server.storage.images import ImageStore
 from server.telemetry import LogFormat, Redaction, configure
 from server.worker.supervisor import (
@@ -126,11 +125,8 @@ def load_failure(error: Exception) -> Failure:
 
 
 def main(pipeline_path: str, data_dir: str, log_format: str) -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches all processes of the terminal; the service decides which of them end
     die_with_parent()
-    commands, events = take_standard_streams()
+    commands, events = become_child()
     redaction = configure(cast(LogFormat, log_format))
     child = Child(commands, events, ImageStore(Path(data_dir)), redaction)
     try:
