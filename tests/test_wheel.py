@@ -20,14 +20,19 @@ from tests.kit.waiting import wait_until
 RUN = "import llm_dit_studio; llm_dit_studio.main()"
 
 
+def build_wheel(folder: Path) -> Path:
+    """Build the wheel into a folder, and return its file."""
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (file,) = folder.glob("*.whl")
+    return file
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds the wheel as installed, beside it one with a foreign package `web`."""
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(folder / "site")
+    zipfile.ZipFile(build_wheel(folder)).extractall(folder / "site")
     for name in ("cli", "web", "server"):
         (folder / "foreign" / name).mkdir(parents=True)
         (folder / "foreign" / name / "__init__.py").write_text("raise ImportError('of another project')")

@@ -39,21 +39,27 @@ class Hub:
 
 
 @contextmanager
-def serve(repos: dict[str, Path], port: int = 0) -> Iterator[Hub]:
-    """Run the hub until the block ends, on a free port if none is given."""
-    hub = Hub(repos)
-    server = ThreadingHTTPServer(("127.0.0.1", port), _handler(hub))
+def listening(handler: type[BaseHTTPRequestHandler], released: threading.Event, port: int = 0) -> Iterator[str]:
+    """Answer on loopback until the block ends, and give the address; then `released` frees what still waits for it."""
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
-    hub.endpoint = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield hub
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
-        hub.released.set()
+        released.set()
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def serve(repos: dict[str, Path], port: int = 0) -> Iterator[Hub]:
+    """Run the hub until the block ends, on a free port if none is given."""
+    hub = Hub(repos)
+    with listening(_handler(hub), hub.released, port) as hub.endpoint:
+        yield hub
 
 
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:

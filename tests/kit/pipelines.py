@@ -97,15 +97,7 @@ class NotedPipeline(StepPipeline):
     """
 
     def decompose(
-        self,
-        image: Image.Image,
-        prompt: str,
-        layer_num: int,
-        num_inference_steps: int,
-        seed: int,
-        progress: ProgressCallback,
-        preview: PreviewCallback | None = None,
-        **others: object,
+        self, image: Image.Image, prompt: str, *arguments: Any, seed: int, progress: ProgressCallback, **others: Any
     ) -> Decomposition:
         def on_progress(stepped: Progress) -> None:
             with _beside("steps").open("a") as notes:
@@ -114,7 +106,7 @@ class NotedPipeline(StepPipeline):
                 time.sleep(int(prompt) / 1000)
             progress(stepped)
 
-        return super().decompose(image, prompt, layer_num, num_inference_steps, seed, on_progress, preview)
+        return super().decompose(image, prompt, *arguments, seed=seed, progress=on_progress, **others)
 
 
 class BrokenPipeline:

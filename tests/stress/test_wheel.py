@@ -15,6 +15,7 @@ from tests.kit.forks import ROOT
 from tests.kit.running import ADDRESS, ended
 from tests.kit.service import connect
 from tests.kit.waiting import wait_until
+from tests.test_wheel import build_wheel
 
 FIRST, *OTHERS = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text("utf-8"))
 VERSIONS = [FIRST, *(pytest.param(version, marks=pytest.mark.long) for version in OTHERS)]
@@ -35,11 +36,7 @@ def interpreter(version: str) -> str | None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (file,) = folder.glob("*.whl")
-    return file
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module", params=VERSIONS)

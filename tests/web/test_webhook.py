@@ -7,10 +7,11 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+from tests.kit.hub import listening
 from tests.kit.jobs import metric, start, wait_for
 from tests.kit.service import Service, serve
 from tests.kit.waiting import wait_until
@@ -22,8 +23,8 @@ SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
 class Receiver:
     """Keeps what it gets at `url`, headers and body; answers with `statuses`, then 204. It hangs until `released`."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self) -> None:
+        self.url = ""
         self.statuses: list[int] = []
         self.got: list[tuple[dict[str, str], bytes]] = []
         self.released = threading.Event()
@@ -49,18 +50,10 @@ def receiving() -> Iterator[Receiver]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    receiver = Receiver(f"http://127.0.0.1:{server.server_port}/hook?k3y")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    receiver = Receiver()
+    with listening(Handler, receiver.released) as address:
+        receiver.url = f"{address}/hook?k3y"
         yield receiver
-    finally:
-        receiver.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @contextmanager
